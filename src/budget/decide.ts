@@ -1,0 +1,378 @@
+import { levelAt, type Level } from './levels.ts';
+import type { Limit, Limits, ScopeLimits } from './limits.ts';
+import { MAX_TOKENS } from './tokens.ts';
+import type { Estimate, Reason } from './verdict.ts';
+import { isoTime, WINDOW_KINDS, windowsAt, type Window, type WindowKind } from './windows.ts';
+
+/**
+ * The one decision of the product, as a pure function: every path (command line, library, API,
+ * gateway) ends in it. The rules are those of docs/rules.md, all judged at once.
+ */
+
+/** Tokens in one window of one scope. */
+export interface WindowCount {
+  readonly used: number;
+  readonly held: number;
+}
+
+export type ScopeCounts = Readonly<Record<WindowKind, WindowCount>>;
+
+export interface RecentRequest {
+  readonly atMs: number;
+  /** How many requests it stands for. */
+  readonly items: number;
+}
+
+/** What the ledger counted, at the instant of the decision. */
+export interface Counters {
+  readonly global: ScopeCounts;
+  /** The counts of the AI type that asks. */
+  readonly aiType: ScopeCounts;
+  /** The newest requests of the last 60 s, oldest first; at least as many as the minute's limit. */
+  readonly recent: readonly RecentRequest[];
+  /** Requests of the UTC day, whatever was reset. */
+  readonly requestsToday: number;
+}
+
+export interface AdmissionRequest {
+  readonly aiType: string;
+  readonly estimate: Estimate;
+  /** How many requests it stands for (a batch reserves once); ≥ 1. */
+  readonly items: number;
+  /** The largest single request in it, in tokens; the estimate's total unless it is a batch. */
+  readonly largestItem: number;
+}
+
+export interface Decision {
+  readonly admitted: boolean;
+  readonly level: Level;
+  readonly reasons: readonly Reason[];
+  readonly retryAt: string | null;
+  readonly largestAdmissible: number;
+}
+
+const MINUTE_MS = 60_000;
+const LIMIT_OF_WINDOW = { month: 'monthly', day: 'daily', hour: 'hourly' } as const;
+
+/** Judges one request against every rule, all or nothing. A denial lists all the rules that it broke. */
+export function decide(
+  limits: Limits,
+  counters: Counters,
+  request: AdmissionRequest,
+  nowMs: number,
+): Decision {
+  const level = levelAt(counters.global.month.used + counters.global.month.held, limits);
+  const windows = windowsAt(nowMs);
+  const reasons = [
+    ...levelReasons(limits, counters, request, level, windows.month),
+    ...sizeReasons(limits, request),
+    ...windowReasons(limits, counters, request, windows),
+    ...rateReasons(limits, counters, request, nowMs, windows.day),
+  ];
+  return {
+    admitted: reasons.length === 0,
+    level,
+    reasons,
+    retryAt: retryOf(reasons),
+    largestAdmissible: largestAdmissible(limits, counters, request.aiType, nowMs),
+  };
+}
+
+/** The greatest estimate of a single request that passes every rule now; 0 when none does. */
+export function largestAdmissible(
+  limits: Limits,
+  counters: Counters,
+  aiType: string | null,
+  nowMs: number,
+): number {
+  const level = levelAt(counters.global.month.used + counters.global.month.held, limits);
+  if (level === 'emergency' || !ratesAllow(limits, counters, 1, nowMs)) return 0;
+  let largest = MAX_TOKENS;
+  const cap = (limit: Limit, taken: number): void => {
+    if (limit !== null) largest = Math.min(largest, limit - taken);
+  };
+  cap(limits.request, 0);
+  cap(limits.tokensPerRequest, 0);
+  if (level === 'critical') cap(limits.criticalRequest, 0);
+  for (const { counts, own } of scopesOf(limits, counters, aiType)) {
+    cap(own.request, 0);
+    for (const kind of WINDOW_KINDS) {
+      cap(own[LIMIT_OF_WINDOW[kind]], counts[kind].used + counts[kind].held);
+    }
+  }
+  return Math.max(0, largest);
+}
+
+/** The limits that a scope's windows have: for global the enforced monthly one. */
+export function globalScopeLimits(limits: Limits): ScopeLimits {
+  return {
+    monthly: limits.enforcedMonthly,
+    daily: limits.daily,
+    hourly: limits.hourly,
+    request: limits.request,
+  };
+}
+
+interface Scope {
+  readonly name: string;
+  readonly own: ScopeLimits;
+  readonly counts: ScopeCounts;
+}
+
+function scopesOf(limits: Limits, counters: Counters, aiType: string | null): Scope[] {
+  const scopes: Scope[] = [
+    { name: 'global', own: globalScopeLimits(limits), counts: counters.global },
+  ];
+  const own = aiType === null ? undefined : limits.aiTypes[aiType];
+  if (aiType !== null && own !== undefined) {
+    scopes.push({ name: aiType, own, counts: counters.aiType });
+  }
+  return scopes;
+}
+
+function levelReasons(
+  limits: Limits,
+  counters: Counters,
+  request: AdmissionRequest,
+  level: Level,
+  month: Window,
+): Reason[] {
+  const { used, held } = counters.global.month;
+  const requested = request.estimate.total;
+  if (level === 'emergency') {
+    return [
+      {
+        code: 'emergency_shutdown',
+        scope: 'global',
+        window: 'month',
+        limit: limits.emergencyAt,
+        used,
+        held,
+        requested,
+        canEverPass: true,
+        retryAt: isoTime(month.resetsAtMs),
+        message: `emergency: ${sum(used, held)} of the month's tokens reach ${text(limits.emergencyAt)} (${text(limits.emergency)} % of ${text(limits.enforcedMonthly)}), so every request is denied until the month resets`,
+        fix: 'tokenctl limits set monthly=N, or tokenctl reset --window month --reason R',
+      },
+    ];
+  }
+  const largest = limits.criticalRequest;
+  if (level === 'critical' && largest !== null && request.largestItem > largest) {
+    return [
+      {
+        code: 'critical_restricts_large',
+        scope: 'global',
+        window: 'month',
+        limit: largest,
+        used,
+        held,
+        requested: request.largestItem,
+        canEverPass: true,
+        retryAt: isoTime(month.resetsAtMs),
+        message: `critical: ${sum(used, held)} of the month's tokens reach ${text(limits.criticalAt)}, so a request may have at most ${String(largest)} tokens, not ${String(request.largestItem)}`,
+        fix: `send at most ${String(largest)} tokens, or tokenctl limits set criticalRequest=${String(request.largestItem)}`,
+      },
+    ];
+  }
+  return [];
+}
+
+function sizeReasons(limits: Limits, request: AdmissionRequest): Reason[] {
+  const reason = (
+    code: Reason['code'],
+    scope: string,
+    limit: Limit,
+    what: string,
+    fix: string,
+  ): Reason[] =>
+    limit === null || request.largestItem <= limit
+      ? []
+      : [
+          {
+            code,
+            scope,
+            window: null,
+            limit,
+            used: null,
+            held: null,
+            requested: request.largestItem,
+            canEverPass: false,
+            retryAt: null,
+            message: `a request of ${String(request.largestItem)} tokens can never pass: ${what} is ${String(limit)}`,
+            fix: `tokenctl limits set ${fix}`,
+          },
+        ];
+  const size = String(request.largestItem);
+  const own = limits.aiTypes[request.aiType]?.request ?? null;
+  return [
+    ...reason(
+      'request_too_large',
+      'global',
+      limits.request,
+      'the limit of a request',
+      `request=${size}`,
+    ),
+    ...reason(
+      'request_too_large',
+      request.aiType,
+      own,
+      `${request.aiType}'s limit of a request`,
+      `request=${size} --ai-type ${request.aiType}`,
+    ),
+    ...reason(
+      'provider_request_too_large',
+      'global',
+      limits.tokensPerRequest,
+      "the provider's ceiling for one request",
+      `tokensPerRequest=${size}`,
+    ),
+  ];
+}
+
+function windowReasons(
+  limits: Limits,
+  counters: Counters,
+  request: AdmissionRequest,
+  windows: Record<WindowKind, Window>,
+): Reason[] {
+  const requested = request.estimate.total;
+  return scopesOf(limits, counters, request.aiType).flatMap(({ name, own, counts }) =>
+    WINDOW_KINDS.flatMap((kind): Reason[] => {
+      const key = LIMIT_OF_WINDOW[kind];
+      const limit = own[key];
+      const { used, held } = counts[kind];
+      if (limit === null || used + held + requested <= limit) return [];
+      const canEverPass = requested <= limit;
+      const whose = name === 'global' ? `the ${key} limit` : `${name}'s ${key} limit`;
+      return [
+        {
+          code: 'window_exceeded',
+          scope: name,
+          window: kind,
+          limit,
+          used,
+          held,
+          requested,
+          canEverPass,
+          retryAt: canEverPass ? isoTime(windows[kind].resetsAtMs) : null,
+          message: canEverPass
+            ? `${kind}: ${String(used)} used + ${String(held)} held + ${String(requested)} requested is above ${whose} of ${String(limit)}`
+            : `${kind}: ${whose} of ${String(limit)} makes a request of ${String(requested)} tokens impossible`,
+          fix: windowFix(limits, name, kind, requested, canEverPass),
+        },
+      ];
+    }),
+  );
+}
+
+/** What would let a request pass a window: waiting, the paced profile, or a higher limit. */
+function windowFix(
+  limits: Limits,
+  scope: string,
+  kind: WindowKind,
+  requested: number,
+  canEverPass: boolean,
+): string {
+  if (canEverPass) return `wait until the ${kind} resets, or raise the limit`;
+  const flag = scope === 'global' ? '' : ` --ai-type ${scope}`;
+  const key = scope === 'global' && kind === 'month' ? 'monthly' : LIMIT_OF_WINDOW[kind];
+  const paced = kind === 'hour' ? 2 : kind === 'day' ? 15 : 0;
+  const pacedLimit = Math.floor(((limits.enforcedMonthly ?? 0) * paced) / 100);
+  if (scope === 'global' && requested <= pacedLimit) {
+    return 'tokenctl limits apply --profile paced';
+  }
+  return `tokenctl limits set ${key}=${String(requested)}${flag}`;
+}
+
+function rateReasons(
+  limits: Limits,
+  counters: Counters,
+  request: AdmissionRequest,
+  nowMs: number,
+  day: Window,
+): Reason[] {
+  const reasons: Reason[] = [];
+  const add = (
+    window: 'minute' | 'day',
+    key: 'requestsPerMinute' | 'requestsPerDay',
+    limit: number,
+    used: number,
+    retryAtMs: number,
+  ): void => {
+    const canEverPass = request.items <= limit;
+    const per = window === 'minute' ? '60 seconds' : 'UTC day';
+    reasons.push({
+      code: 'rate_exceeded',
+      scope: 'global',
+      window,
+      limit,
+      used,
+      held: 0,
+      requested: request.items,
+      canEverPass,
+      retryAt: canEverPass ? isoTime(retryAtMs) : null,
+      message:
+        `rate: ${String(used)} requests + ${String(request.items)} are above ${String(limit)} in a ${per}`.replace(
+          'a 60',
+          '60',
+        ),
+      fix: canEverPass
+        ? `wait, or tokenctl limits set ${key}=N`
+        : `tokenctl limits set ${key}=${String(request.items)}`,
+    });
+  };
+  const perMinute = limits.requestsPerMinute;
+  if (perMinute !== null) {
+    const recent = recentItems(counters, nowMs);
+    if (recent + request.items > perMinute) {
+      const retryAtMs = minuteRetryAt(counters, request.items, perMinute, nowMs);
+      add('minute', 'requestsPerMinute', perMinute, recent, retryAtMs);
+    }
+  }
+  const perDay = limits.requestsPerDay;
+  if (perDay !== null && counters.requestsToday + request.items > perDay) {
+    add('day', 'requestsPerDay', perDay, counters.requestsToday, day.resetsAtMs);
+  }
+  return reasons;
+}
+
+function ratesAllow(limits: Limits, counters: Counters, items: number, nowMs: number): boolean {
+  const { requestsPerMinute: perMinute, requestsPerDay: perDay } = limits;
+  if (perMinute !== null && recentItems(counters, nowMs) + items > perMinute) return false;
+  return perDay === null || counters.requestsToday + items <= perDay;
+}
+
+/** Requests in the 60 s before now: those at now − 60 s exactly have left. */
+export function recentItems(counters: Pick<Counters, 'recent'>, nowMs: number): number {
+  let total = 0;
+  for (const { atMs, items } of counters.recent) if (atMs > nowMs - MINUTE_MS) total += items;
+  return total;
+}
+
+/** When enough of the recent requests have left the 60 seconds for `items` more. */
+function minuteRetryAt(counters: Counters, items: number, limit: number, nowMs: number): number {
+  let over = recentItems(counters, nowMs) + items - limit;
+  for (const request of counters.recent) {
+    if (request.atMs <= nowMs - MINUTE_MS) continue;
+    over -= request.items;
+    if (over <= 0) return request.atMs + MINUTE_MS;
+  }
+  return nowMs + MINUTE_MS;
+}
+
+function retryOf(reasons: readonly Reason[]): string | null {
+  let latest: string | null = null;
+  for (const { canEverPass, retryAt } of reasons) {
+    if (!canEverPass) return null;
+    if (retryAt !== null && (latest === null || retryAt > latest)) latest = retryAt;
+  }
+  return latest;
+}
+
+function sum(used: number, held: number): string {
+  return held === 0 ? String(used) : `${String(used)} used + ${String(held)} held`;
+}
+
+function text(limit: Limit): string {
+  return limit === null ? 'off' : String(limit);
+}

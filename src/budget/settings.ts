@@ -1,0 +1,185 @@
+import { parseAiType } from './ai-type.ts';
+import { invalidInput, TokenctlError } from './errors.ts';
+import {
+  AI_TYPE_LIMIT_KEYS,
+  LIMIT_KEYS,
+  resolveLimits,
+  type AiTypeLimitKey,
+  type LimitKey,
+  type LimitKeyRule,
+  type Settings,
+  type SettingValue,
+} from './limits.ts';
+import { parseCount, requireCount } from './tokens.ts';
+
+/** Changes of limits: parsing what an operator typed, and checking that the result makes sense. */
+
+/** Named sets of limits. `paced` lets a request of the default size pass: a day holds 15 %, an hour 2 %. */
+export const PROFILES: Readonly<Record<string, Settings['global']>> = {
+  default: {},
+  paced: { daily: '15%', hourly: '2%' },
+};
+
+/** One change: a value to set, or null to take the setting back. */
+export interface SettingChange {
+  readonly aiType: string | null;
+  readonly key: LimitKey;
+  readonly value: SettingValue | null;
+}
+
+/** Reads `hourly=2800`, `hourly=2%`, `hourly=off`. @throws invalid_input naming the key */
+export function parseAssignment(text: string, aiType: string | null): SettingChange {
+  const equals = text.indexOf('=');
+  if (equals < 1) {
+    throw invalidInput(text, 'must be KEY=VALUE', 'for example: tokenctl limits set hourly=2800');
+  }
+  const key = parseKey(text.slice(0, equals).trim(), aiType);
+  return { aiType, key, value: parseValue(key, text.slice(equals + 1).trim(), aiType) };
+}
+
+/** The key that an operator named, in any case. @throws invalid_input listing the keys */
+export function parseKey(text: string, aiType: string | null): LimitKey {
+  const keys: readonly string[] = aiType === null ? Object.keys(LIMIT_KEYS) : AI_TYPE_LIMIT_KEYS;
+  const found = keys.find((key) => key.toLowerCase() === text.toLowerCase());
+  if (found === undefined) {
+    throw invalidInput(
+      text,
+      aiType === null ? 'is no limit' : 'is no limit that an AI type can have',
+      `the keys are: ${keys.join(', ')}`,
+    );
+  }
+  return found as LimitKey;
+}
+
+function parseValue(key: LimitKey, text: string, aiType: string | null): SettingValue {
+  const rule: LimitKeyRule = LIMIT_KEYS[key];
+  if (text.toLowerCase() === 'off') {
+    if (aiType !== null) {
+      throw invalidInput(
+        key,
+        'off is for global limits',
+        `tokenctl limits unset ${key} --ai-type ${aiType}`,
+      );
+    }
+    if (!rule.off) throw invalidInput(key, "can't be off");
+    return 'off';
+  }
+  if (text.endsWith('%')) {
+    const percent = parseCount(key, text.slice(0, -1), 0, 100);
+    if (rule.unit === 'percent') return requireCount(key, percent, 1, 100);
+    if (rule.share === undefined || aiType !== null) {
+      throw invalidInput(key, `must be an amount of ${rule.unit}, not ${text}`);
+    }
+    return `${percent}%`;
+  }
+  return parseCount(key, text, minimumOf(rule), rule.max);
+}
+
+function minimumOf(rule: LimitKeyRule): number {
+  return rule.unit === 'tokens' || rule.unit === 'requests' ? 0 : 1;
+}
+
+/** The settings after some changes. @throws invalid_input when the result contradicts itself */
+export function applyChanges(settings: Settings, changes: readonly SettingChange[]): Settings {
+  const global = { ...settings.global };
+  const aiTypes: Record<string, Partial<Record<AiTypeLimitKey, number>>> = Object.fromEntries(
+    Object.entries(settings.aiTypes).map(([name, own]) => [name, { ...own }]),
+  );
+  for (const { aiType, key, value } of changes) {
+    if (aiType === null) {
+      if (value === null) Reflect.deleteProperty(global, key);
+      else global[key] = value;
+      continue;
+    }
+    const own = (aiTypes[aiType] ??= {});
+    if (value === null) Reflect.deleteProperty(own, key);
+    else own[key as AiTypeLimitKey] = Number(value);
+    if (Object.keys(own).length === 0) Reflect.deleteProperty(aiTypes, aiType);
+  }
+  const changed: Settings = { global, aiTypes };
+  checkSettings(changed);
+  return changed;
+}
+
+/** A profile's settings; the AI types' own limits stay. @throws invalid_input for an unknown name */
+export function applyProfile(settings: Settings, name: string): Settings {
+  const profile = PROFILES[name];
+  if (profile === undefined) {
+    throw invalidInput(
+      '--profile',
+      `"${name}" is no profile`,
+      `the profiles are: ${Object.keys(PROFILES).join(', ')}`,
+    );
+  }
+  const changed: Settings = {
+    global: name === 'default' ? {} : { ...settings.global, ...profile },
+    aiTypes: settings.aiTypes,
+  };
+  checkSettings(changed);
+  return changed;
+}
+
+/** @throws invalid_input when an enforced limit lies above the monthly one, or thresholds are out of order */
+export function checkSettings(settings: Settings): void {
+  const { limits } = resolveLimits(settings);
+  const { monthly, enforcedMonthly } = limits;
+  if (monthly !== null && enforcedMonthly !== null && enforcedMonthly > monthly) {
+    throw invalidInput(
+      'enforcedMonthly',
+      `${String(enforcedMonthly)} is above monthly (${String(monthly)})`,
+      'lower enforcedMonthly, or raise monthly first',
+    );
+  }
+  let previous: { key: string; percent: number } | null = null;
+  for (const key of ['warning', 'critical', 'emergency'] as const) {
+    const percent = limits[key];
+    if (percent === null) continue;
+    if (previous !== null && percent <= previous.percent) {
+      throw invalidInput(
+        key,
+        `${String(percent)} % is not above ${previous.key} (${String(previous.percent)} %)`,
+        'thresholds ascend: warning < critical < emergency ≤ 100 %',
+      );
+    }
+    previous = { key, percent };
+  }
+}
+
+/** Reads a revision's JSON. Unknown keys are refused, so that an older binary never ignores a limit. */
+export function parseSettings(json: string): Settings {
+  const unreadable = (what: string): TokenctlError =>
+    new TokenctlError('database_newer', `the limits in the database can't be read: ${what}`, {
+      fix: 'use the tokenctl version that wrote them, or a newer one',
+    });
+  let raw: unknown;
+  try {
+    raw = JSON.parse(json);
+  } catch {
+    throw unreadable('not JSON');
+  }
+  if (!isRecord(raw) || !isRecord(raw['global']) || !isRecord(raw['aiTypes'])) {
+    throw unreadable('not a settings document');
+  }
+  const global: Partial<Record<LimitKey, SettingValue>> = {};
+  for (const [key, value] of Object.entries(raw['global'])) {
+    if (!(key in LIMIT_KEYS)) throw unreadable(`unknown limit ${key}`);
+    global[key as LimitKey] = parseValue(key as LimitKey, String(value), null);
+  }
+  const aiTypes: Record<string, Partial<Record<AiTypeLimitKey, number>>> = {};
+  for (const [name, own] of Object.entries(raw['aiTypes'])) {
+    if (!isRecord(own)) throw unreadable(`limits of ${name}`);
+    const aiType = parseAiType(name);
+    aiTypes[aiType] = {};
+    for (const [key, value] of Object.entries(own)) {
+      if (!(AI_TYPE_LIMIT_KEYS as readonly string[]).includes(key)) {
+        throw unreadable(`unknown limit ${key} of ${name}`);
+      }
+      aiTypes[aiType][key as AiTypeLimitKey] = requireCount(key, value);
+    }
+  }
+  return { global, aiTypes };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

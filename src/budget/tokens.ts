@@ -1,0 +1,48 @@
+import { invalidInput } from './errors.ts';
+
+/** The most tokens that one input may name: 10^12. Keeps every sum exact, and nonsense out. */
+export const MAX_TOKENS = 1_000_000_000_000;
+
+/** a / b rounded to the nearest integer, halves up; for a ≥ 0, b > 0. */
+export function divideRounded(a: number, b: number): number {
+  return Math.floor((2 * a + b) / (2 * b));
+}
+
+/**
+ * Checks a count given by a caller.
+ * @param field the caller's own spelling of it, for the message
+ * @throws invalid_input unless it is a whole number from `min` to `max`
+ */
+export function requireCount(field: string, value: unknown, min = 0, max = MAX_TOKENS): number {
+  if (typeof value !== 'number' || !Number.isFinite(value)) {
+    throw invalidInput(field, `must be a whole number, not ${describe(value)}`);
+  }
+  if (value < min) {
+    throw invalidInput(field, `must be at least ${String(min)}, not ${String(value)}`);
+  }
+  if (!Number.isInteger(value)) {
+    throw invalidInput(field, `must be a whole number, not ${String(value)}`);
+  }
+  if (value > max) {
+    throw invalidInput(field, `must be at most ${String(max)}, not ${String(value)}`);
+  }
+  return value;
+}
+
+/** Reads `1000`, `200_000` or `200,000`. @throws invalid_input for anything else */
+export function parseCount(field: string, text: string, min = 0, max = MAX_TOKENS): number {
+  const trimmed = text.trim();
+  if (/^-?\d+\.\d+$/.test(trimmed)) {
+    throw invalidInput(field, `must be a whole number, not ${trimmed}`);
+  }
+  if (!/^-?\d+([_,]\d{3})*$|^-?\d+(_\d+)*$/.test(trimmed)) {
+    throw invalidInput(field, `must be a whole number, not ${describe(text)}`);
+  }
+  return requireCount(field, Number(trimmed.replaceAll(/[_,]/g, '')), min, max);
+}
+
+function describe(value: unknown): string {
+  if (typeof value === 'string') return `"${value.length > 60 ? `${value.slice(0, 60)}…` : value}"`;
+  if (typeof value === 'number' || value === null || value === undefined) return String(value);
+  return `a ${typeof value}`;
+}

@@ -1,0 +1,62 @@
+/** Calendar windows in UTC. All times are milliseconds since 1970-01-01T00:00:00Z. */
+
+export const WINDOW_KINDS = ['month', 'day', 'hour'] as const;
+export type WindowKind = (typeof WINDOW_KINDS)[number];
+
+export interface Window {
+  readonly kind: WindowKind;
+  /** The window's name: its start in ISO 8601 reduced precision ('2026-11', '2026-11-24', '2026-11-24T05'). */
+  readonly start: string;
+  readonly startsAtMs: number;
+  /** The first instant after the window. */
+  readonly resetsAtMs: number;
+}
+
+const NAME_LENGTH: Record<WindowKind, number> = { month: 7, day: 10, hour: 13 };
+
+/** The window of one kind that holds an instant. */
+export function windowAt(kind: WindowKind, atMs: number): Window {
+  const at = new Date(atMs);
+  const year = at.getUTCFullYear();
+  const month = at.getUTCMonth();
+  const day = at.getUTCDate();
+  const hour = at.getUTCHours();
+  const start = at.toISOString().slice(0, NAME_LENGTH[kind]);
+  switch (kind) {
+    case 'month':
+      return {
+        kind,
+        start,
+        startsAtMs: Date.UTC(year, month, 1),
+        resetsAtMs: Date.UTC(year, month + 1, 1),
+      };
+    case 'day':
+      return {
+        kind,
+        start,
+        startsAtMs: Date.UTC(year, month, day),
+        resetsAtMs: Date.UTC(year, month, day + 1),
+      };
+    case 'hour':
+      return {
+        kind,
+        start,
+        startsAtMs: Date.UTC(year, month, day, hour),
+        resetsAtMs: Date.UTC(year, month, day, hour + 1),
+      };
+  }
+}
+
+/** The month, day and hour that hold an instant. */
+export function windowsAt(atMs: number): Record<WindowKind, Window> {
+  return {
+    month: windowAt('month', atMs),
+    day: windowAt('day', atMs),
+    hour: windowAt('hour', atMs),
+  };
+}
+
+/** ISO 8601 UTC with `Z`, the form of every time in JSON. */
+export function isoTime(atMs: number): string {
+  return new Date(atMs).toISOString();
+}
