@@ -449,3 +449,112 @@ LEFT JOIN "usage_windows" AS w
   ON w."window_start" = t."month_year" AND w."scope_kind" = 'ai_type' AND w."scope_name" = lower(btrim(t."ai_type")) AND w."window_kind" = 'month'
 LEFT JOIN "scope_limits" AS own ON own."scope_kind" = 'ai_type' AND own."scope_name" = lower(btrim(t."ai_type"))
 LEFT JOIN "scope_limits" AS everyone ON everyone."scope_kind" = 'global' AND everyone."scope_name" = '';
+
+-- The counts as they are now: what is folded and what is not yet. Group by scope and window.
+CREATE VIEW "usage_windows_now" AS
+SELECT "scope_kind", "scope_name", "window_kind", "window_start", "tokens_in", "tokens_out", "used", "held", "requests", "requests_reset", "failed", "denied", "last_request_at_ms"
+FROM "usage_windows"
+UNION ALL
+SELECT s."scope_kind", s."scope_name", s."window_kind", s."window_start", d."tokens_in", d."tokens_out", d."used", d."held", d."requests", d."requests_reset", d."failed", d."denied", d."last_request_at_ms"
+FROM "usage_deltas" AS d
+CROSS JOIN LATERAL (VALUES
+  ('global', '', 'month', left(d."window_start", 7)), ('global', '', 'day', left(d."window_start", 10)), ('global', '', 'hour', d."window_start"),
+  ('ai_type', d."scope_name", 'month', left(d."window_start", 7)), ('ai_type', d."scope_name", 'day', left(d."window_start", 10)), ('ai_type', d."scope_name", 'hour', d."window_start")
+) AS s ("scope_kind", "scope_name", "window_kind", "window_start")
+WHERE d."window_kind" IS NULL
+UNION ALL
+SELECT d."scope_kind", d."scope_name", d."window_kind", d."window_start", d."tokens_in", d."tokens_out", d."used", d."held", d."requests", d."requests_reset", d."failed", d."denied", d."last_request_at_ms"
+FROM "usage_deltas" AS d
+WHERE d."window_kind" IS NOT NULL;
+
+-- Folds at most "most" deltas into usage_windows and usage_rollups, and sets token_usage. Call it
+-- under the ledger's advisory lock. It never waits for a foreign transaction: a token_usage row that
+-- one holds is skipped and set at the next fold.
+CREATE FUNCTION "tokenctl_fold"("most" integer) RETURNS void
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+  "months" text[];
+  "usual_timeout" text := current_setting('lock_timeout');
+BEGIN
+  WITH "taken" AS (
+    DELETE FROM "usage_deltas"
+    WHERE "id" IN (SELECT "id" FROM "usage_deltas" ORDER BY "id" LIMIT "most")
+    RETURNING *
+  ), "rolled" AS (
+    INSERT INTO "usage_rollups" AS r ("hour_start", "ai_type", "model_used", "request_type", "tokens_in", "tokens_out", "used", "requests", "failed", "denied")
+    SELECT t."window_start", t."scope_name", coalesce(t."model_used", ''), coalesce(t."request_type", ''),
+      sum(t."tokens_in"), sum(t."tokens_out"), sum(t."used"), sum(t."requests"), sum(t."failed"), sum(t."denied")
+    FROM "taken" AS t
+    WHERE t."window_kind" IS NULL
+    GROUP BY 1, 2, 3, 4
+    ORDER BY 1, 2, 3, 4
+    ON CONFLICT ("hour_start", "ai_type", "model_used", "request_type") DO UPDATE SET
+      "tokens_in" = r."tokens_in" + excluded."tokens_in",
+      "tokens_out" = r."tokens_out" + excluded."tokens_out",
+      "used" = r."used" + excluded."used",
+      "requests" = r."requests" + excluded."requests",
+      "failed" = r."failed" + excluded."failed",
+      "denied" = r."denied" + excluded."denied"
+  ), "counted" AS (
+    INSERT INTO "usage_windows" AS w ("scope_kind", "scope_name", "window_kind", "window_start", "tokens_in", "tokens_out", "used", "held", "requests", "requests_reset", "failed", "denied", "last_request_at_ms")
+    SELECT s."scope_kind", s."scope_name", s."window_kind", s."window_start", sum(t."tokens_in"), sum(t."tokens_out"), sum(t."used"), sum(t."held"),
+      sum(t."requests"), sum(t."requests_reset"), sum(t."failed"), sum(t."denied"), max(t."last_request_at_ms")
+    FROM "taken" AS t
+    CROSS JOIN LATERAL (
+      SELECT t."scope_kind" AS "scope_kind", t."scope_name" AS "scope_name", t."window_kind" AS "window_kind", t."window_start" AS "window_start"
+      WHERE t."window_kind" IS NOT NULL
+      UNION ALL
+      SELECT v.* FROM (VALUES
+        ('global', '', 'month', left(t."window_start", 7)), ('global', '', 'day', left(t."window_start", 10)), ('global', '', 'hour', t."window_start"),
+        ('ai_type', t."scope_name", 'month', left(t."window_start", 7)), ('ai_type', t."scope_name", 'day', left(t."window_start", 10)), ('ai_type', t."scope_name", 'hour', t."window_start")
+      ) AS v
+      WHERE t."window_kind" IS NULL
+    ) AS s
+    GROUP BY 1, 2, 3, 4
+    ORDER BY 1, 2, 3, 4
+    ON CONFLICT ("window_start", "scope_kind", "scope_name", "window_kind") DO UPDATE SET
+      "tokens_in" = w."tokens_in" + excluded."tokens_in",
+      "tokens_out" = w."tokens_out" + excluded."tokens_out",
+      "used" = w."used" + excluded."used",
+      "held" = w."held" + excluded."held",
+      "requests" = w."requests" + excluded."requests",
+      "requests_reset" = w."requests_reset" + excluded."requests_reset",
+      "failed" = w."failed" + excluded."failed",
+      "denied" = w."denied" + excluded."denied",
+      "last_request_at_ms" = greatest(w."last_request_at_ms", excluded."last_request_at_ms")
+    RETURNING w."window_kind", w."window_start"
+  )
+  SELECT array_agg(DISTINCT c."window_start") INTO "months" FROM "counted" AS c WHERE c."window_kind" = 'month';
+  "months" := array_append("months", to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM'));
+
+  IF EXISTS (
+    SELECT 1 FROM "usage_windows" AS w
+    WHERE w."window_start" = ANY ("months") AND w."scope_kind" = 'ai_type' AND w."window_kind" = 'month'
+      AND NOT EXISTS (SELECT 1 FROM "token_usage" AS t WHERE t."ai_type" = w."scope_name" AND t."month_year" = w."window_start")
+  ) THEN
+    BEGIN
+      PERFORM set_config('lock_timeout', '1ms', true);
+      INSERT INTO "token_usage" ("ai_type", "month_year")
+      SELECT w."scope_name", w."window_start" FROM "usage_windows" AS w
+      WHERE w."window_start" = ANY ("months") AND w."scope_kind" = 'ai_type' AND w."window_kind" = 'month'
+      ORDER BY 1, 2
+      ON CONFLICT ("ai_type", "month_year") DO NOTHING;
+    EXCEPTION WHEN lock_not_available THEN
+      NULL;
+    END;
+    PERFORM set_config('lock_timeout', "usual_timeout", true);
+  END IF;
+
+  UPDATE "token_usage" AS t SET
+    "tokens_in" = c."tokens_in", "tokens_out" = c."tokens_out", "total_tokens" = c."total_tokens", "request_count" = c."request_count",
+    "monthly_limit" = c."monthly_limit", "usage_percentage" = c."usage_percentage", "status" = c."status", "last_request_at" = c."last_request_at",
+    "updated_at" = clock_timestamp() AT TIME ZONE 'UTC'
+  FROM "token_usage_counted" AS c
+  WHERE c."id" = t."id"
+    AND t."id" IN (
+      SELECT f."id" FROM "token_usage" AS f WHERE f."month_year" = ANY ("months") ORDER BY f."id" FOR UPDATE SKIP LOCKED
+    )
+    AND (t."tokens_in", t."tokens_out", t."total_tokens", t."request_count", t."monthly_limit", t."usage_percentage", t."status", t."last_request_at")
+      IS DISTINCT FROM (c."tokens_in", c."tokens_out", c."total_tokens", c."request_count", c."monthly_limit", c."usage_percentage", c."status", c."last_request_at");
+END
+$$;
