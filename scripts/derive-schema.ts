@@ -18,7 +18,7 @@ const dialects: Record<Database, Dialect> = {
     },
     defaults: {
       newUuid: `dbgenerated("(lower(hex(randomblob(16))))")`,
-      writtenNow: `dbgenerated("(strftime('%Y-%m-%d %H:%M:%f','now') || '000')")`,
+      writtenNow: `dbgenerated("(strftime('%Y-%m-%d %H:%M:%f000','now'))")`,
     },
   },
   postgresql: {

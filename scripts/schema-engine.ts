@@ -11,6 +11,7 @@ import { pathToFileURL } from 'node:url';
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3';
 import { PrismaPg } from '@prisma/adapter-pg';
 import {
+  ColumnTypeEnum,
   bindMigrationAwareSqlAdapterFactory,
   type SqlMigrationAwareDriverAdapterFactory,
 } from '@prisma/driver-adapter-utils';
@@ -21,6 +22,7 @@ import type {
   MigrationList,
   SchemaEngine,
 } from '@prisma/schema-engine-wasm/schema_engine_bg';
+import pg from 'pg';
 import { startPostgres } from '../test/support/postgres-server.ts';
 import { type Database, databases, projectPath } from './databases.ts';
 
@@ -33,6 +35,9 @@ declare const WebAssembly: {
 };
 
 const noFilter = { externalTables: [], externalEnums: [] };
+
+type PgAdapter = Awaited<ReturnType<PrismaPg['connect']>>;
+type Datamodel = Extract<DiffTarget, { tag: 'schemaDatamodel' }>;
 
 /** A database that exists: for SQLite `file:…`, for PostgreSQL `postgresql://…`. */
 export interface LiveDatabase {
@@ -49,7 +54,9 @@ export async function datamodelToSql(live: LiveDatabase): Promise<string> {
 
 /** The SQL that would bring a live database to the datamodel; empty when they agree. */
 export async function databaseToDatamodel(live: LiveDatabase): Promise<string> {
-  return await withEngine(live, (engine) => diff(engine, connected(live), datamodel(live.database)));
+  return await withEngine(live, (engine) =>
+    diff(engine, connected(live), describable(datamodel(live.database), live.database)),
+  );
 }
 
 /**
@@ -95,8 +102,20 @@ function schemaFile(database: Database): { path: string; content: string } {
   return { path, content: readFileSync(path, 'utf8') };
 }
 
-function datamodel(database: Database): DiffTarget {
+function datamodel(database: Database): Datamodel {
   return { tag: 'schemaDatamodel', files: [schemaFile(database)] };
+}
+
+// On SQLite the engine describes the default `(expression)` of a text column as the text
+// 'expression', so that such a column always differs from its datamodel. Spelled alike they can be
+// compared, expression and all.
+function describable(target: Datamodel, database: Database): Datamodel {
+  if (database !== 'sqlite') return target;
+  const files = target.files.map(({ path, content }) => ({
+    path,
+    content: content.replace(/dbgenerated\("\((.*)\)"\)/g, '"$1"'),
+  }));
+  return { ...target, files };
 }
 
 function connected({ database }: LiveDatabase): DiffTarget {
@@ -159,6 +178,10 @@ function loadEngine(): Promise<typeof bindings.SchemaEngine> {
     const setWasm = (bindings as unknown as { __wbg_set_wasm(exports: unknown): void })
       .__wbg_set_wasm;
     setWasm(instance.exports);
+    // A panic of the engine hands its message to this global before it traps.
+    Object.assign(globalThis, {
+      PRISMA_WASM_PANIC_REGISTRY: { set_message: (message: string) => console.error(message) },
+    });
     const start = instance.exports['__wbindgen_start'];
     if (typeof start === 'function') start();
     return bindings.SchemaEngine;
@@ -167,14 +190,37 @@ function loadEngine(): Promise<typeof bindings.SchemaEngine> {
 }
 
 function adapterFactory({ database, url }: LiveDatabase): SqlMigrationAwareDriverAdapterFactory {
-  if (database === 'sqlite') return new PrismaBetterSqlite3({ url });
-  const factory = new PrismaPg(url);
+  return database === 'sqlite' ? sqliteFactory(url) : postgresFactory(url);
+}
+
+function sqliteFactory(url: string): SqlMigrationAwareDriverAdapterFactory {
+  const factory = new PrismaBetterSqlite3({ url });
   return {
-    provider: factory.provider,
-    adapterName: factory.adapterName,
+    ...names(factory),
     connectToShadowDb: () => factory.connectToShadowDb(),
     async connect() {
       const adapter = await factory.connect();
+      const queryRaw = adapter.queryRaw.bind(adapter);
+      // The engine asks for a partial index as `name = "…"`; better-sqlite3's SQLite takes a
+      // double-quoted string for a column only.
+      adapter.queryRaw = (query) =>
+        queryRaw({
+          ...query,
+          sql: query.sql.replace(/(?<= FROM sqlite_master .* name = )"([^"]*)"/, "'$1'"),
+        });
+      return adapter;
+    },
+  };
+}
+
+function postgresFactory(url: string): SqlMigrationAwareDriverAdapterFactory {
+  const factory = new PrismaPg(url);
+  return {
+    ...names(factory),
+    connectToShadowDb: () => factory.connectToShadowDb(),
+    async connect() {
+      const adapter = await factory.connect();
+      readCatalogCharacters(adapter);
       // The adapter's own way splits a script at each semicolon, which breaks function bodies.
       adapter.executeScript = async (script) => {
         await adapter.underlyingDriver().query(script);
@@ -182,6 +228,35 @@ function adapterFactory({ database, url }: LiveDatabase): SqlMigrationAwareDrive
       return adapter;
     },
   };
+}
+
+// The engine reads columns of the catalogs' own type "char", which the adapter refuses to name.
+// So they pass the adapter as text and are called characters again behind it. The engine asks one
+// question at a time, so the newest answer's fields are those of the query in hand.
+function readCatalogCharacters(adapter: PgAdapter): void {
+  const pool = adapter.underlyingDriver();
+  const query = pool.query.bind(pool) as (...args: unknown[]) => Promise<pg.QueryArrayResult>;
+  let characters: boolean[] = [];
+  pool.query = (async (...args: unknown[]) => {
+    const result = await query(...args);
+    characters = result.fields.map((field) => field.dataTypeID === pg.types.builtins.CHAR);
+    for (const field of result.fields) {
+      if (field.dataTypeID === pg.types.builtins.CHAR) field.dataTypeID = pg.types.builtins.TEXT;
+    }
+    return result;
+  }) as typeof pool.query;
+  const queryRaw = adapter.queryRaw.bind(adapter);
+  adapter.queryRaw = async (question) => {
+    const answer = await queryRaw(question);
+    const columnTypes = answer.columnTypes.map((type, column) =>
+      characters[column] ? ColumnTypeEnum.Character : type,
+    );
+    return { ...answer, columnTypes };
+  };
+}
+
+function names({ provider, adapterName }: SqlMigrationAwareDriverAdapterFactory) {
+  return { provider, adapterName };
 }
 
 /** Runs `use` on a fresh, empty database of its own. */
