@@ -1,10 +1,10 @@
-import type { Database } from './databases.ts'
+import type { Database } from './databases.ts';
 
 interface Dialect {
   /** Words of models.prisma that stand for a type, each with the database's own type. */
-  types: Record<string, { type: string; attribute?: string }>
+  types: Record<string, { type: string; attribute?: string }>;
   /** Words of models.prisma that stand for a default, each with the database's own expression. */
-  defaults: Record<string, string>
+  defaults: Record<string, string>;
 }
 
 // The spelling of each default is the one that the database reports back, so that a diff from a
@@ -32,7 +32,7 @@ const dialects: Record<Database, Dialect> = {
       writtenNow: `dbgenerated("(clock_timestamp() AT TIME ZONE 'utc'::text)")`,
     },
   },
-}
+};
 
 /**
  * The Prisma schema of one database, not yet formatted.
@@ -41,10 +41,10 @@ const dialects: Record<Database, Dialect> = {
  * @throws Error when a field uses a word that no dialect knows as a default
  */
 export function deriveSchema(models: string, database: Database): string {
-  const lines = models.split('\n')
-  const firstModel = lines.findIndex((line) => line.startsWith('///') || line.startsWith('model '))
-  const body = lines.slice(firstModel).map((line) => deriveLine(line, dialects[database]))
-  return [header(database), ...body].join('\n')
+  const lines = models.split('\n');
+  const firstModel = lines.findIndex((line) => line.startsWith('///') || line.startsWith('model '));
+  const body = lines.slice(firstModel).map((line) => deriveLine(line, dialects[database]));
+  return [header(database), ...body].join('\n');
 }
 
 function header(database: Database): string {
@@ -63,20 +63,24 @@ generator client {
 datasource db {
   provider = "${database}"
 }
-`
+`;
 }
 
 function deriveLine(line: string, dialect: Dialect): string {
-  if (line.trimStart().startsWith('//')) return line
-  const typed = line.replace(/^(\s*\w+\s+)(\w+)(\?)?/, (field, name: string, word: string, optional = '') => {
-    const own = dialect.types[word]
-    if (own === undefined) return field
-    return [`${name}${own.type}${optional}`, own.attribute].filter(Boolean).join(' ')
-  })
+  if (line.trimStart().startsWith('//')) return line;
+  const typed = line.replace(
+    /^(\s*\w+\s+)(\w+)(\?)?/,
+    (field, name: string, word: string, optional = '') => {
+      const own = dialect.types[word];
+      if (own === undefined) return field;
+      return [`${name}${own.type}${optional}`, own.attribute].filter(Boolean).join(' ');
+    },
+  );
   return typed.replace(/@default\((\w+)\(\)\)/, (attribute, word: string) => {
-    if (word === 'autoincrement') return attribute
-    const own = dialect.defaults[word]
-    if (own === undefined) throw new Error(`models.prisma: no database knows the default ${word}()`)
-    return `@default(${own})`
-  })
+    if (word === 'autoincrement') return attribute;
+    const own = dialect.defaults[word];
+    if (own === undefined)
+      throw new Error(`models.prisma: no database knows the default ${word}()`);
+    return `@default(${own})`;
+  });
 }

@@ -8,13 +8,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3';
-import { PrismaPg } from '@prisma/adapter-pg';
-import {
-  ColumnTypeEnum,
-  bindMigrationAwareSqlAdapterFactory,
-  type SqlMigrationAwareDriverAdapterFactory,
-} from '@prisma/driver-adapter-utils';
+import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
 import * as bindings from '@prisma/schema-engine-wasm/schema_engine_bg';
 import type {
   DiagnoseMigrationHistoryOutput,
@@ -22,9 +16,9 @@ import type {
   MigrationList,
   SchemaEngine,
 } from '@prisma/schema-engine-wasm/schema_engine_bg';
-import pg from 'pg';
 import { startPostgres } from '../test/support/postgres-server.ts';
 import { type Database, databases, projectPath } from './databases.ts';
+import { adapterFactory, type LiveDatabase } from './engine-adapters.ts';
 
 // Node has it; the type libraries that this project uses do not declare it.
 declare const WebAssembly: {
@@ -36,14 +30,7 @@ declare const WebAssembly: {
 
 const noFilter = { externalTables: [], externalEnums: [] };
 
-type PgAdapter = Awaited<ReturnType<PrismaPg['connect']>>;
 type Datamodel = Extract<DiffTarget, { tag: 'schemaDatamodel' }>;
-
-/** A database that exists: for SQLite `file:…`, for PostgreSQL `postgresql://…`. */
-export interface LiveDatabase {
-  database: Database;
-  url: string;
-}
 
 /** The SQL that creates the datamodel in an empty database. The engine asks `live` its version. */
 export async function datamodelToSql(live: LiveDatabase): Promise<string> {
@@ -175,88 +162,19 @@ function loadEngine(): Promise<typeof bindings.SchemaEngine> {
     const { instance } = await WebAssembly.instantiate(bytes, {
       './schema_engine_bg.js': bindings,
     });
-    const setWasm = (bindings as unknown as { __wbg_set_wasm(exports: unknown): void })
-      .__wbg_set_wasm;
+    const { __wbg_set_wasm: setWasm } = bindings as unknown as {
+      __wbg_set_wasm: (exports: unknown) => void;
+    };
     setWasm(instance.exports);
     // A panic of the engine hands its message to this global before it traps.
     Object.assign(globalThis, {
       PRISMA_WASM_PANIC_REGISTRY: { set_message: (message: string) => console.error(message) },
     });
-    const start = instance.exports['__wbindgen_start'];
-    if (typeof start === 'function') start();
+    const start = instance.exports['__wbindgen_start'] as (() => void) | undefined;
+    start?.();
     return bindings.SchemaEngine;
   })();
   return loaded;
-}
-
-function adapterFactory({ database, url }: LiveDatabase): SqlMigrationAwareDriverAdapterFactory {
-  return database === 'sqlite' ? sqliteFactory(url) : postgresFactory(url);
-}
-
-function sqliteFactory(url: string): SqlMigrationAwareDriverAdapterFactory {
-  const factory = new PrismaBetterSqlite3({ url });
-  return {
-    ...names(factory),
-    connectToShadowDb: () => factory.connectToShadowDb(),
-    async connect() {
-      const adapter = await factory.connect();
-      const queryRaw = adapter.queryRaw.bind(adapter);
-      // The engine asks for a partial index as `name = "…"`; better-sqlite3's SQLite takes a
-      // double-quoted string for a column only.
-      adapter.queryRaw = (query) =>
-        queryRaw({
-          ...query,
-          sql: query.sql.replace(/(?<= FROM sqlite_master .* name = )"([^"]*)"/, "'$1'"),
-        });
-      return adapter;
-    },
-  };
-}
-
-function postgresFactory(url: string): SqlMigrationAwareDriverAdapterFactory {
-  const factory = new PrismaPg(url);
-  return {
-    ...names(factory),
-    connectToShadowDb: () => factory.connectToShadowDb(),
-    async connect() {
-      const adapter = await factory.connect();
-      readCatalogCharacters(adapter);
-      // The adapter's own way splits a script at each semicolon, which breaks function bodies.
-      adapter.executeScript = async (script) => {
-        await adapter.underlyingDriver().query(script);
-      };
-      return adapter;
-    },
-  };
-}
-
-// The engine reads columns of the catalogs' own type "char", which the adapter refuses to name.
-// So they pass the adapter as text and are called characters again behind it. The engine asks one
-// question at a time, so the newest answer's fields are those of the query in hand.
-function readCatalogCharacters(adapter: PgAdapter): void {
-  const pool = adapter.underlyingDriver();
-  const query = pool.query.bind(pool) as (...args: unknown[]) => Promise<pg.QueryArrayResult>;
-  let characters: boolean[] = [];
-  pool.query = (async (...args: unknown[]) => {
-    const result = await query(...args);
-    characters = result.fields.map((field) => field.dataTypeID === pg.types.builtins.CHAR);
-    for (const field of result.fields) {
-      if (field.dataTypeID === pg.types.builtins.CHAR) field.dataTypeID = pg.types.builtins.TEXT;
-    }
-    return result;
-  }) as typeof pool.query;
-  const queryRaw = adapter.queryRaw.bind(adapter);
-  adapter.queryRaw = async (question) => {
-    const answer = await queryRaw(question);
-    const columnTypes = answer.columnTypes.map((type, column) =>
-      characters[column] ? ColumnTypeEnum.Character : type,
-    );
-    return { ...answer, columnTypes };
-  };
-}
-
-function names({ provider, adapterName }: SqlMigrationAwareDriverAdapterFactory) {
-  return { provider, adapterName };
 }
 
 /** Runs `use` on a fresh, empty database of its own. */
