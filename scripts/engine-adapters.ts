@@ -3,6 +3,7 @@ import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3';
 import { PrismaPg } from '@prisma/adapter-pg';
 import {
   ColumnTypeEnum,
+  type SqlDriverAdapter,
   type SqlMigrationAwareDriverAdapterFactory,
 } from '@prisma/driver-adapter-utils';
 import pg from 'pg';
@@ -16,49 +17,55 @@ export interface LiveDatabase {
 
 type PgAdapter = Awaited<ReturnType<PrismaPg['connect']>>;
 
-/** The database's driver adapter, fit for the engine. */
-export function adapterFactory({
-  database,
-  url,
-}: LiveDatabase): SqlMigrationAwareDriverAdapterFactory {
-  return database === 'sqlite' ? sqliteFactory(url) : postgresFactory(url);
+/** Connections as the engine asks for them, and the way to close them all. */
+export interface Connections {
+  factory: SqlMigrationAwareDriverAdapterFactory;
+  close(): Promise<void>;
 }
 
-function sqliteFactory(url: string): SqlMigrationAwareDriverAdapterFactory {
-  const factory = new PrismaBetterSqlite3({ url });
-  return {
-    ...names(factory),
-    connectToShadowDb: () => factory.connectToShadowDb(),
+/** The database's driver adapter, fit for the engine. The engine closes no connection itself. */
+export function connectionsTo({ database, url }: LiveDatabase): Connections {
+  const open: SqlDriverAdapter[] = [];
+  const connect = database === 'sqlite' ? connectSqlite : connectPostgres;
+  const factory: SqlMigrationAwareDriverAdapterFactory = {
+    provider: database === 'sqlite' ? 'sqlite' : 'postgres',
+    adapterName: `@prisma/adapter-${database === 'sqlite' ? 'better-sqlite3' : 'pg'}`,
+    connectToShadowDb: () => Promise.reject(new Error('no shadow database is used here')),
     async connect() {
-      const adapter = await factory.connect();
-      const queryRaw = adapter.queryRaw.bind(adapter);
-      // The engine asks for a partial index as `name = "…"`; better-sqlite3's SQLite takes a
-      // double-quoted string for a column only.
-      adapter.queryRaw = (query) =>
-        queryRaw({
-          ...query,
-          sql: query.sql.replace(/(?<= FROM sqlite_master .* name = )"([^"]*)"/, "'$1'"),
-        });
+      const adapter = await connect(url);
+      open.push(adapter);
       return adapter;
     },
   };
+  const close = async () => {
+    for (const adapter of open.splice(0)) await adapter.dispose();
+  };
+  return { factory, close };
 }
 
-function postgresFactory(url: string): SqlMigrationAwareDriverAdapterFactory {
-  const factory = new PrismaPg(url);
-  return {
-    ...names(factory),
-    connectToShadowDb: () => factory.connectToShadowDb(),
-    async connect() {
-      const adapter = await factory.connect();
-      readCatalogCharacters(adapter);
-      // The adapter's own way splits a script at each semicolon, which breaks function bodies.
-      adapter.executeScript = async (script) => {
-        await adapter.underlyingDriver().query(script);
-      };
-      return adapter;
-    },
+async function connectSqlite(url: string): Promise<SqlDriverAdapter> {
+  const adapter = await new PrismaBetterSqlite3({ url }).connect();
+  const queryRaw = adapter.queryRaw.bind(adapter);
+  // The engine asks for a partial index as `name = "…"`; better-sqlite3's SQLite takes a
+  // double-quoted string for a column only.
+  adapter.queryRaw = (query) =>
+    queryRaw({
+      ...query,
+      sql: query.sql.replace(/(?<= FROM sqlite_master .* name = )"([^"]*)"/, "'$1'"),
+    });
+  return adapter;
+}
+
+async function connectPostgres(url: string): Promise<SqlDriverAdapter> {
+  const adapter = await new PrismaPg(url).connect();
+  const pool = adapter.underlyingDriver();
+  const runScript = pool.query.bind(pool) as (script: string) => Promise<unknown>;
+  // The adapter's own way splits a script at each semicolon, which breaks function bodies.
+  adapter.executeScript = async (script) => {
+    await runScript(script);
   };
+  readCatalogCharacters(adapter);
+  return adapter;
 }
 
 const catalogCharacter: number = pg.types.builtins.CHAR;
@@ -86,8 +93,4 @@ function readCatalogCharacters(adapter: PgAdapter): void {
     );
     return { ...answer, columnTypes };
   };
-}
-
-function names({ provider, adapterName }: SqlMigrationAwareDriverAdapterFactory) {
-  return { provider, adapterName };
 }

@@ -18,7 +18,7 @@ import type {
 } from '@prisma/schema-engine-wasm/schema_engine_bg';
 import { startPostgres } from '../test/support/postgres-server.ts';
 import { type Database, databases, projectPath } from './databases.ts';
-import { adapterFactory, type LiveDatabase } from './engine-adapters.ts';
+import { connectionsTo, type LiveDatabase } from './engine-adapters.ts';
 
 // Node has it; the type libraries that this project uses do not declare it.
 declare const WebAssembly: {
@@ -139,15 +139,26 @@ async function withEngine<T>(
 ): Promise<T> {
   const { path, content } = schemaFile(live.database);
   const SchemaEngineClass = await loadEngine();
-  const engine = await SchemaEngineClass.new(
-    { datamodels: [[path, content]] },
-    () => undefined,
-    bindMigrationAwareSqlAdapterFactory(adapterFactory(live)),
-  );
+  const connections = connectionsTo(live);
+  const factory = bindMigrationAwareSqlAdapterFactory(connections.factory);
   try {
-    return await use(engine);
+    const engine = await SchemaEngineClass.new(
+      { datamodels: [[path, content]] },
+      () => undefined,
+      factory,
+    );
+    try {
+      return await use(engine);
+    } finally {
+      engine.free();
+    }
+  } catch (error) {
+    // The engine knows a driver's error by its number only.
+    const number = /External error id#(\d+)/.exec(String(error))?.[1];
+    if (number === undefined) throw error;
+    throw factory.errorRegistry.consumeError(Number(number))?.error ?? error;
   } finally {
-    engine.free();
+    await connections.close();
   }
 }
 
