@@ -1,5 +1,5 @@
 import { levelAt, type Level } from './levels.ts';
-import type { Limit, Limits, ScopeLimits } from './limits.ts';
+import { ownLimits, type Limit, type Limits, type ScopeLimits } from './limits.ts';
 import { MAX_TOKENS } from './tokens.ts';
 import type { Estimate, Reason } from './verdict.ts';
 import { isoTime, WINDOW_KINDS, windowsAt, type Window, type WindowKind } from './windows.ts';
@@ -123,8 +123,8 @@ function scopesOf(limits: Limits, counters: Counters, aiType: string | null): Sc
   const scopes: Scope[] = [
     { name: 'global', own: globalScopeLimits(limits), counts: counters.global },
   ];
-  const own = aiType === null ? undefined : limits.aiTypes[aiType];
-  if (aiType !== null && own !== undefined) {
+  const own = aiType === null ? null : ownLimits(limits, aiType);
+  if (aiType !== null && own !== null) {
     scopes.push({ name: aiType, own, counts: counters.aiType });
   }
   return scopes;
@@ -203,7 +203,7 @@ function sizeReasons(limits: Limits, request: AdmissionRequest): Reason[] {
           },
         ];
   const size = String(request.largestItem);
-  const own = limits.aiTypes[request.aiType]?.request ?? null;
+  const own = ownLimits(limits, request.aiType)?.request ?? null;
   return [
     ...reason(
       'request_too_large',

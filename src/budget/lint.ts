@@ -1,5 +1,5 @@
 import { exceeds, setCommand, type Finding } from './finding.ts';
-import { resolveLimits, type Limit, type Limits, type Settings } from './limits.ts';
+import { ownLimits, resolveLimits, type Limit, type Limits, type Settings } from './limits.ts';
 import { lintScope, type LintScope } from './lint-scope.ts';
 import { applyProfile } from './settings.ts';
 
@@ -129,8 +129,8 @@ function lintEnforcement(limits: Limits, settings: Settings): Finding[] {
 }
 
 function lintAiType(name: string, limits: Limits, ceiling: Limit): Finding[] {
-  const own = limits.aiTypes[name];
-  if (own === undefined) return [];
+  const own = ownLimits(limits, name);
+  if (own === null) return [];
   const global = {
     monthly: limits.enforcedMonthly,
     daily: limits.daily,

@@ -91,7 +91,8 @@ export function applyChanges(settings: Settings, changes: readonly SettingChange
       else global[key] = value;
       continue;
     }
-    const own = (aiTypes[aiType] ??= {});
+    const own = Object.hasOwn(aiTypes, aiType) ? (aiTypes[aiType] ?? {}) : {};
+    aiTypes[aiType] = own;
     if (value === null) Reflect.deleteProperty(own, key);
     else own[key as AiTypeLimitKey] = Number(value);
     if (Object.keys(own).length === 0) Reflect.deleteProperty(aiTypes, aiType);
@@ -103,7 +104,7 @@ export function applyChanges(settings: Settings, changes: readonly SettingChange
 
 /** A profile's settings; the AI types' own limits stay. @throws invalid_input for an unknown name */
 export function applyProfile(settings: Settings, name: string): Settings {
-  const profile = PROFILES[name];
+  const profile = Object.hasOwn(PROFILES, name) ? PROFILES[name] : undefined;
   if (profile === undefined) {
     throw invalidInput(
       '--profile',
