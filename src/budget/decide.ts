@@ -1,5 +1,6 @@
 import { levelAt, type Level } from './levels.ts';
-import { ownLimits, type Limit, type Limits, type ScopeLimits } from './limits.ts';
+import { ownLimits, resolveLimits, type Limit, type Limits, type ScopeLimits } from './limits.ts';
+import { PROFILES } from './settings.ts';
 import { MAX_TOKENS } from './tokens.ts';
 import type { Estimate, Reason } from './verdict.ts';
 import { isoTime, WINDOW_KINDS, windowsAt, type Window, type WindowKind } from './windows.ts';
@@ -274,14 +275,28 @@ function windowFix(
   canEverPass: boolean,
 ): string {
   if (canEverPass) return `wait until the ${kind} resets, or raise the limit`;
-  const flag = scope === 'global' ? '' : ` --ai-type ${scope}`;
-  const key = scope === 'global' && kind === 'month' ? 'monthly' : LIMIT_OF_WINDOW[kind];
-  const paced = kind === 'hour' ? 2 : kind === 'day' ? 15 : 0;
-  const pacedLimit = Math.floor(((limits.enforcedMonthly ?? 0) * paced) / 100);
-  if (scope === 'global' && requested <= pacedLimit) {
-    return 'tokenctl limits apply --profile paced';
+  if (scope !== 'global') {
+    const own = `${LIMIT_OF_WINDOW[kind]}=${String(requested)}`;
+    return `tokenctl limits set ${own} --ai-type ${scope}`;
   }
-  return `tokenctl limits set ${key}=${String(requested)}${flag}`;
+  if (kind === 'month') return `tokenctl limits set ${monthAssignments(limits, requested)}`;
+  if (requested <= pacedLimit(limits, kind)) return 'tokenctl limits apply --profile paced';
+  return `tokenctl limits set ${LIMIT_OF_WINDOW[kind]}=${String(requested)}`;
+}
+
+/** Pins the enforced limit: `monthly` alone would leave a share of it, or a pin, below the request. */
+function monthAssignments(limits: Limits, requested: number): string {
+  const enforced = `enforcedMonthly=${String(requested)}`;
+  return limits.monthly !== null && limits.monthly < requested
+    ? `monthly=${String(requested)} ${enforced}`
+    : enforced;
+}
+
+/** What the profile paced gives a day or an hour; 0 where it would leave them off. */
+function pacedLimit(limits: Limits, kind: 'day' | 'hour'): number {
+  const enforcedMonthly = limits.enforcedMonthly ?? 'off';
+  const paced = resolveLimits({ global: { ...PROFILES['paced'], enforcedMonthly }, aiTypes: {} });
+  return paced.limits[LIMIT_OF_WINDOW[kind]] ?? 0;
 }
 
 function rateReasons(
