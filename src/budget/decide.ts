@@ -141,6 +141,8 @@ function levelReasons(
   const { used, held } = counters.global.month;
   const requested = request.estimate.total;
   if (level === 'emergency') {
+    // An enforced limit of 0 is an emergency in every month.
+    const canEverPass = limits.emergencyAt !== 0;
     return [
       {
         code: 'emergency_shutdown',
@@ -150,8 +152,8 @@ function levelReasons(
         used,
         held,
         requested,
-        canEverPass: true,
-        retryAt: isoTime(month.resetsAtMs),
+        canEverPass,
+        retryAt: canEverPass ? isoTime(month.resetsAtMs) : null,
         message: `emergency: ${sum(used, held)} of the month's tokens reach ${text(limits.emergencyAt)} (${text(limits.emergency)} % of ${text(limits.enforcedMonthly)}), so every request is denied until the month resets`,
         fix: 'tokenctl limits set monthly=N, or tokenctl reset --window month --reason R',
       },
@@ -315,7 +317,7 @@ function rateReasons(
     retryAtMs: number,
   ): void => {
     const canEverPass = request.items <= limit;
-    const per = window === 'minute' ? '60 seconds' : 'UTC day';
+    const per = window === 'minute' ? '60 seconds' : 'a UTC day';
     reasons.push({
       code: 'rate_exceeded',
       scope: 'global',
@@ -326,11 +328,7 @@ function rateReasons(
       requested: request.items,
       canEverPass,
       retryAt: canEverPass ? isoTime(retryAtMs) : null,
-      message:
-        `rate: ${String(used)} requests + ${String(request.items)} are above ${String(limit)} in a ${per}`.replace(
-          'a 60',
-          '60',
-        ),
+      message: `rate: ${String(used)} requests + ${String(request.items)} are above ${String(limit)} in ${per}`,
       fix: canEverPass
         ? `wait, or tokenctl limits set ${key}=N`
         : `tokenctl limits set ${key}=${String(request.items)}`,
