@@ -1,5 +1,6 @@
 import { levelAt, type Level } from './levels.ts';
-import type { Limit, Limits, ScopeLimits } from './limits.ts';
+import { ownLimits, resolveLimits, type Limit, type Limits, type ScopeLimits } from './limits.ts';
+import { PROFILES } from './settings.ts';
 import { MAX_TOKENS } from './tokens.ts';
 import type { Estimate, Reason } from './verdict.ts';
 import { isoTime, WINDOW_KINDS, windowsAt, type Window, type WindowKind } from './windows.ts';
@@ -123,8 +124,8 @@ function scopesOf(limits: Limits, counters: Counters, aiType: string | null): Sc
   const scopes: Scope[] = [
     { name: 'global', own: globalScopeLimits(limits), counts: counters.global },
   ];
-  const own = aiType === null ? undefined : limits.aiTypes[aiType];
-  if (aiType !== null && own !== undefined) {
+  const own = aiType === null ? null : ownLimits(limits, aiType);
+  if (aiType !== null && own !== null) {
     scopes.push({ name: aiType, own, counts: counters.aiType });
   }
   return scopes;
@@ -140,6 +141,8 @@ function levelReasons(
   const { used, held } = counters.global.month;
   const requested = request.estimate.total;
   if (level === 'emergency') {
+    // An enforced limit of 0 is an emergency in every month.
+    const canEverPass = limits.emergencyAt !== 0;
     return [
       {
         code: 'emergency_shutdown',
@@ -149,8 +152,8 @@ function levelReasons(
         used,
         held,
         requested,
-        canEverPass: true,
-        retryAt: isoTime(month.resetsAtMs),
+        canEverPass,
+        retryAt: canEverPass ? isoTime(month.resetsAtMs) : null,
         message: `emergency: ${sum(used, held)} of the month's tokens reach ${text(limits.emergencyAt)} (${text(limits.emergency)} % of ${text(limits.enforcedMonthly)}), so every request is denied until the month resets`,
         fix: 'tokenctl limits set monthly=N, or tokenctl reset --window month --reason R',
       },
@@ -203,7 +206,7 @@ function sizeReasons(limits: Limits, request: AdmissionRequest): Reason[] {
           },
         ];
   const size = String(request.largestItem);
-  const own = limits.aiTypes[request.aiType]?.request ?? null;
+  const own = ownLimits(limits, request.aiType)?.request ?? null;
   return [
     ...reason(
       'request_too_large',
@@ -274,14 +277,28 @@ function windowFix(
   canEverPass: boolean,
 ): string {
   if (canEverPass) return `wait until the ${kind} resets, or raise the limit`;
-  const flag = scope === 'global' ? '' : ` --ai-type ${scope}`;
-  const key = scope === 'global' && kind === 'month' ? 'monthly' : LIMIT_OF_WINDOW[kind];
-  const paced = kind === 'hour' ? 2 : kind === 'day' ? 15 : 0;
-  const pacedLimit = Math.floor(((limits.enforcedMonthly ?? 0) * paced) / 100);
-  if (scope === 'global' && requested <= pacedLimit) {
-    return 'tokenctl limits apply --profile paced';
+  if (scope !== 'global') {
+    const own = `${LIMIT_OF_WINDOW[kind]}=${String(requested)}`;
+    return `tokenctl limits set ${own} --ai-type ${scope}`;
   }
-  return `tokenctl limits set ${key}=${String(requested)}${flag}`;
+  if (kind === 'month') return `tokenctl limits set ${monthAssignments(limits, requested)}`;
+  if (requested <= pacedLimit(limits, kind)) return 'tokenctl limits apply --profile paced';
+  return `tokenctl limits set ${LIMIT_OF_WINDOW[kind]}=${String(requested)}`;
+}
+
+/** Pins the enforced limit: `monthly` alone would leave a share of it, or a pin, below the request. */
+function monthAssignments(limits: Limits, requested: number): string {
+  const enforced = `enforcedMonthly=${String(requested)}`;
+  return limits.monthly !== null && limits.monthly < requested
+    ? `monthly=${String(requested)} ${enforced}`
+    : enforced;
+}
+
+/** What the profile paced gives a day or an hour; 0 where it would leave them off. */
+function pacedLimit(limits: Limits, kind: 'day' | 'hour'): number {
+  const enforcedMonthly = limits.enforcedMonthly ?? 'off';
+  const paced = resolveLimits({ global: { ...PROFILES['paced'], enforcedMonthly }, aiTypes: {} });
+  return paced.limits[LIMIT_OF_WINDOW[kind]] ?? 0;
 }
 
 function rateReasons(
@@ -300,7 +317,7 @@ function rateReasons(
     retryAtMs: number,
   ): void => {
     const canEverPass = request.items <= limit;
-    const per = window === 'minute' ? '60 seconds' : 'UTC day';
+    const per = window === 'minute' ? '60 seconds' : 'a UTC day';
     reasons.push({
       code: 'rate_exceeded',
       scope: 'global',
@@ -311,11 +328,7 @@ function rateReasons(
       requested: request.items,
       canEverPass,
       retryAt: canEverPass ? isoTime(retryAtMs) : null,
-      message:
-        `rate: ${String(used)} requests + ${String(request.items)} are above ${String(limit)} in a ${per}`.replace(
-          'a 60',
-          '60',
-        ),
+      message: `rate: ${String(used)} requests + ${String(request.items)} are above ${String(limit)} in ${per}`,
       fix: canEverPass
         ? `wait, or tokenctl limits set ${key}=N`
         : `tokenctl limits set ${key}=${String(request.items)}`,

@@ -1,4 +1,4 @@
-import { invalidInput } from './errors.ts';
+import { invalidInput, TokenctlError } from './errors.ts';
 import { resolveLimits, type LimitKey, type Settings, type SettingValue } from './limits.ts';
 import { checkSettings } from './settings.ts';
 import { parseCount } from './tokens.ts';
@@ -46,7 +46,15 @@ export function settingsFromEnvironment(
   }
   if (Object.keys(global).length === 0) return null;
   const settings: Settings = { global, aiTypes: {} };
-  checkSettings(settings);
+  try {
+    checkSettings(settings);
+  } catch (error) {
+    if (!(error instanceof TokenctlError)) throw error;
+    const named = LIMIT_ENVIRONMENT_NAMES.filter(
+      (name) => (environment[name]?.trim() ?? '') !== '',
+    );
+    throw invalidInput(named.join(', '), error.message, error.fix ?? undefined);
+  }
   return settings;
 }
 

@@ -277,6 +277,14 @@ export function resolveLimits(settings: Settings): ResolvedLimits {
   return { limits, derivations };
 }
 
+/**
+ * The limits that an AI type has for itself; null when it has none. Only this may look a name up:
+ * `constructor` is a valid name, and on a plain object also a property.
+ */
+export function ownLimits(limits: Limits, aiType: string): ScopeLimits | null {
+  return Object.hasOwn(limits.aiTypes, aiType) ? (limits.aiTypes[aiType] ?? null) : null;
+}
+
 /** The share of '15%', else null. */
 export function shareOf(value: SettingValue): number | null {
   return typeof value === 'string' && value.endsWith('%') ? Number.parseInt(value, 10) : null;

@@ -91,7 +91,8 @@ export function applyChanges(settings: Settings, changes: readonly SettingChange
       else global[key] = value;
       continue;
     }
-    const own = (aiTypes[aiType] ??= {});
+    const own = Object.hasOwn(aiTypes, aiType) ? (aiTypes[aiType] ?? {}) : {};
+    aiTypes[aiType] = own;
     if (value === null) Reflect.deleteProperty(own, key);
     else own[key as AiTypeLimitKey] = Number(value);
     if (Object.keys(own).length === 0) Reflect.deleteProperty(aiTypes, aiType);
@@ -103,7 +104,7 @@ export function applyChanges(settings: Settings, changes: readonly SettingChange
 
 /** A profile's settings; the AI types' own limits stay. @throws invalid_input for an unknown name */
 export function applyProfile(settings: Settings, name: string): Settings {
-  const profile = PROFILES[name];
+  const profile = Object.hasOwn(PROFILES, name) ? PROFILES[name] : undefined;
   if (profile === undefined) {
     throw invalidInput(
       '--profile',
@@ -145,37 +146,51 @@ export function checkSettings(settings: Settings): void {
   }
 }
 
-/** Reads a revision's JSON. Unknown keys are refused, so that an older binary never ignores a limit. */
+/**
+ * Reads a revision's JSON. Unknown keys are refused, so that an older binary never ignores a limit.
+ * @throws database_newer when any of it can't be read
+ */
 export function parseSettings(json: string): Settings {
-  const unreadable = (what: string): TokenctlError =>
-    new TokenctlError('database_newer', `the limits in the database can't be read: ${what}`, {
-      fix: 'use the tokenctl version that wrote them, or a newer one',
-    });
-  let raw: unknown;
   try {
-    raw = JSON.parse(json);
-  } catch {
-    throw unreadable('not JSON');
+    return readSettings(JSON.parse(json));
+  } catch (error) {
+    const what =
+      error instanceof SyntaxError
+        ? 'not JSON'
+        : error instanceof TokenctlError
+          ? error.message
+          : null;
+    if (what === null) throw error;
+    throw new TokenctlError('database_newer', `the limits in the database can't be read: ${what}`, {
+      fix: 'use the tokenctl version that wrote them, or a newer one',
+      cause: error,
+    });
   }
+}
+
+function readSettings(raw: unknown): Settings {
   if (!isRecord(raw) || !isRecord(raw['global']) || !isRecord(raw['aiTypes'])) {
-    throw unreadable('not a settings document');
+    throw invalidInput('settings', 'not a settings document');
   }
   const global: Partial<Record<LimitKey, SettingValue>> = {};
   for (const [key, value] of Object.entries(raw['global'])) {
-    if (!(key in LIMIT_KEYS)) throw unreadable(`unknown limit ${key}`);
+    if (!Object.hasOwn(LIMIT_KEYS, key)) throw invalidInput(key, 'unknown limit');
+    if (typeof value !== 'string' && typeof value !== 'number') {
+      throw invalidInput(key, 'no amount');
+    }
     global[key as LimitKey] = parseValue(key as LimitKey, String(value), null);
   }
   const aiTypes: Record<string, Partial<Record<AiTypeLimitKey, number>>> = {};
   for (const [name, own] of Object.entries(raw['aiTypes'])) {
-    if (!isRecord(own)) throw unreadable(`limits of ${name}`);
-    const aiType = parseAiType(name);
-    aiTypes[aiType] = {};
+    if (!isRecord(own)) throw invalidInput(name, 'no limits');
+    const limits: Partial<Record<AiTypeLimitKey, number>> = {};
     for (const [key, value] of Object.entries(own)) {
       if (!(AI_TYPE_LIMIT_KEYS as readonly string[]).includes(key)) {
-        throw unreadable(`unknown limit ${key} of ${name}`);
+        throw invalidInput(`${key} of ${name}`, 'unknown limit');
       }
-      aiTypes[aiType][key as AiTypeLimitKey] = requireCount(key, value);
+      limits[key as AiTypeLimitKey] = requireCount(key, value);
     }
+    aiTypes[parseAiType(name)] = limits;
   }
   return { global, aiTypes };
 }
