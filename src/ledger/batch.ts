@@ -72,7 +72,8 @@ function* endReservations(
   }
   const rows = new Map<string, LogRow>();
   const idOfKey = new Map<string, string>();
-  for (const row of ids.size === 0 ? [] : yield* step(ops.logsById([...ids]))) rows.set(row.id, row);
+  for (const row of ids.size === 0 ? [] : yield* step(ops.logsById([...ids])))
+    rows.set(row.id, row);
   for (const row of keys.size === 0 ? [] : yield* step(ops.logsByKey([...keys]))) {
     rows.set(row.id, row);
     if (row.idempotencyKey !== null) idOfKey.set(row.idempotencyKey, row.id);

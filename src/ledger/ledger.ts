@@ -63,7 +63,9 @@ export class Ledger {
   async reserve(command: ReserveCommand): Promise<Verdict> {
     const outcome = await this.#submit(this.#reserves, command);
     if (outcome.kind === 'verdict') return outcome.verdict;
-    throw outcome.kind === 'refused' ? outcome.error : new Error('a reserve was answered as an end');
+    throw outcome.kind === 'refused'
+      ? outcome.error
+      : new Error('a reserve was answered as an end');
   }
 
   /**
@@ -73,7 +75,9 @@ export class Ledger {
   async end(command: EndCommand): Promise<Ending> {
     const outcome = await this.#submit(this.#ends, command);
     if (outcome.kind === 'ending') return outcome.ending;
-    throw outcome.kind === 'refused' ? outcome.error : new Error('an end was answered as a reserve');
+    throw outcome.kind === 'refused'
+      ? outcome.error
+      : new Error('an end was answered as a reserve');
   }
 
   /** A dry admission: the verdict that a reserve would get now. Reserves and logs nothing. */

@@ -1,4 +1,9 @@
-import { NO_SETTINGS, resolveLimits, type ResolvedLimits, type Settings } from '../budget/limits.ts';
+import {
+  NO_SETTINGS,
+  resolveLimits,
+  type ResolvedLimits,
+  type Settings,
+} from '../budget/limits.ts';
 import { parseSettings } from '../budget/settings.ts';
 import type { StoredRevision } from './port.ts';
 

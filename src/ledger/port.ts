@@ -129,10 +129,7 @@ export interface Operations {
   /** PostgreSQL: folds all of the triggers' deltas into the windows. SQLite has none. */
   foldAll(): Answer<void>;
   /** The named windows (null: all), of the global scope and of the given AI types (null: of all). */
-  windows(
-    starts: readonly string[] | null,
-    aiTypes: readonly string[] | null,
-  ): Answer<WindowRow[]>;
+  windows(starts: readonly string[] | null, aiTypes: readonly string[] | null): Answer<WindowRow[]>;
   /** The newest `limit` countable requests of the 60 s before now, oldest first. */
   recentRequests(limit: number): Answer<RecentRequest[]>;
   logsById(ids: readonly string[]): Answer<LogRow[]>;

@@ -21,8 +21,7 @@ const prelude = (now: string): string => `
   FROM (SELECT 1) AS one LEFT JOIN (SELECT revision, settings FROM limit_revisions ORDER BY revision DESC LIMIT 1) AS r ON true`;
 
 export const SQL = {
-  beginRead: (now: string) =>
-    `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${prelude(now)}`,
+  beginRead: (now: string) => `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${prelude(now)}`,
 
   /**
    * The lock is a statement of its own: a statement's snapshot is as old as its start, so what reads
@@ -77,7 +76,8 @@ export const SQL = {
       cache_creation_tokens bigint, cache_read_tokens bigint, success boolean, error_message text, model_used text, settled_at timestamp)
     WHERE l.id = r.id`,
 
-  addDenials: 'UPDATE token_usage_logs SET denied_count = denied_count + $2::integer WHERE id = $1::uuid',
+  addDenials:
+    'UPDATE token_usage_logs SET denied_count = denied_count + $2::integer WHERE id = $1::uuid',
 
   dueHolds: `
     SELECT counted_as AS "aiType", tokenctl_hour(counted_at_ms) AS "hourStart",

@@ -45,7 +45,12 @@ export async function connectPostgres(
     connectionTimeoutMillis: timeoutMs,
     query_timeout: timeoutMs * 2,
     keepAlive: true,
-    types: { getTypeParser: ((oid: number, format?: 'text' | 'binary') => oid === INT8 ? readBigint : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser },
+    types: {
+      getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
+        oid === INT8
+          ? readBigint
+          : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
+    },
   });
   // A connection lost while idle is reported here; the next statement fails and reconnects.
   client.on('error', () => undefined);
@@ -89,16 +94,15 @@ export function openPostgres(options: PostgresOptions): Connection {
     if (lost !== null) lost.end().catch(() => undefined);
   };
 
-  const run = async <T>(
-    mode: 'read' | 'write',
-    work: (ops: Operations) => Step<T>,
-  ): Promise<T> => {
+  const run = async <T>(mode: 'read' | 'write', work: (ops: Operations) => Step<T>): Promise<T> => {
     client ??= await connectPostgres(target, timeoutMs);
     const open = client;
     try {
       const nowSql = now ?? String(options.nowMs?.() ?? 0);
       const results = (await open.query(
-        mode === 'read' ? SQL.beginRead(nowSql) : SQL.beginWrite(nowSql, EXPIRED_AT_ONCE, FOLDED_AT_ONCE),
+        mode === 'read'
+          ? SQL.beginRead(nowSql)
+          : SQL.beginWrite(nowSql, EXPIRED_AT_ONCE, FOLDED_AT_ONCE),
       )) as unknown as pg.QueryResult<Prelude>[];
       const prelude = results.at(-1)?.rows[0];
       if (prelude === undefined) throw new Error('PostgreSQL answered nothing to BEGIN');
@@ -176,7 +180,9 @@ function operations(client: pg.Client, prelude: Prelude, expired: number): Opera
         : ({ revision: prelude.revision, settings: prelude.settings } satisfies StoredRevision),
     expireDue: () => expired,
     async lockLogs() {
-      await client.query('LOCK TABLE token_usage_logs, usage_adjustments IN SHARE ROW EXCLUSIVE MODE');
+      await client.query(
+        'LOCK TABLE token_usage_logs, usage_adjustments IN SHARE ROW EXCLUSIVE MODE',
+      );
     },
     async foldAll() {
       await client.query('SELECT tokenctl_fold(2147483647)');
@@ -218,7 +224,8 @@ function operations(client: pg.Client, prelude: Prelude, expired: number): Opera
       return row?.at_ms ?? null;
     },
     async insertAdjustments(rows) {
-      if (rows.length > 0) await query('insert_adjustments', SQL.insertAdjustments, [adjustmentJson(rows)]);
+      if (rows.length > 0)
+        await query('insert_adjustments', SQL.insertAdjustments, [adjustmentJson(rows)]);
     },
     async resetAdjustments(resetId) {
       const rows = await query<SqlWindow & { kind: AdjustmentKind }>(

@@ -1,5 +1,5 @@
 import { BatchCounters } from './counters.ts';
-import { largestAdmissible, recentItems, type Counters } from '../budget/decide.ts';
+import { largestAdmissible, minuteRetryAt, recentItems, type Counters } from '../budget/decide.ts';
 import { windowAt, windowsAt } from '../budget/windows.ts';
 import type { LimitsInForce } from './limits-in-force.ts';
 import type { DatabaseKind, DueHold, Operations, StoredRevision, WindowRow } from './port.ts';
@@ -25,6 +25,8 @@ export interface Snapshot {
   /** Requests in the last 60 s, and in the UTC day, whatever was reset. */
   readonly requestsLastMinute: number;
   readonly requestsToday: number;
+  /** When one more request fits the minute's rate; null when one fits now. */
+  readonly minuteFreesAtMs: number | null;
   /** The greatest estimate that passes now; null for a past month. */
   readonly largestAdmissible: number | null;
   readonly lastLogAtMs: number | null;
@@ -66,12 +68,18 @@ export function* readSnapshot(
     hours,
     requestsLastMinute: recentItems(counters, nowMs),
     requestsToday: counters.requestsToday,
+    minuteFreesAtMs: minuteFreesAt(counters, perMinute, nowMs),
     largestAdmissible: past
       ? null
       : largestAdmissible(inForce.limits, counters, request.aiType ?? null, nowMs),
     lastLogAtMs: yield* step(ops.newestLogAtMs()),
     sinceMs: yield* step(ops.createdAtMs()),
   };
+}
+
+function minuteFreesAt(counters: Counters, perMinute: number | null, nowMs: number): number | null {
+  if (perMinute === null || recentItems(counters, nowMs) < perMinute) return null;
+  return minuteRetryAt(counters, 1, perMinute, nowMs);
 }
 
 function lastHours(nowMs: number): string[] {
@@ -92,7 +100,8 @@ function applyDue(
     let { used, held, tokensIn, tokensOut } = row;
     for (const hold of due) {
       const inScope = row.aiType === null || row.aiType === hold.aiType;
-      if (!inScope || !hold.hourStart.startsWith(row.start) || !starts.includes(row.start)) continue;
+      if (!inScope || !hold.hourStart.startsWith(row.start) || !starts.includes(row.start))
+        continue;
       used += hold.tokens;
       held -= hold.tokens;
       tokensIn += hold.inputTokens;

@@ -117,7 +117,11 @@ function codeOf(error: unknown): string {
 function classify(error: unknown): FailureKind {
   const code = codeOf(error);
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) return 'busy';
-  if (code.startsWith('SQLITE_CONSTRAINT') || code === 'SQLITE_TOOBIG' || code === 'SQLITE_MISMATCH') {
+  if (
+    code.startsWith('SQLITE_CONSTRAINT') ||
+    code === 'SQLITE_TOOBIG' ||
+    code === 'SQLITE_MISMATCH'
+  ) {
     return 'content';
   }
   return code === '' ? 'content' : 'unusable';
@@ -257,7 +261,12 @@ function operations(statement: (sql: string) => Database.Statement, nowMs: numbe
              sum(tokens_out) AS tokens_out, sum(used) AS used, sum(requests) AS requests
            FROM usage_adjustments WHERE reset_id = ? GROUP BY kind, scope_kind, scope_name, window_kind, window_start`,
         ).all(resetId) as (SqlWindow & { kind: ResetAdjustment['kind'] })[]
-      ).map((row) => ({ ...toWindow(row), windowKind: row.window_kind, windowStart: row.window_start, kind: row.kind })),
+      ).map((row) => ({
+        ...toWindow(row),
+        windowKind: row.window_kind,
+        windowStart: row.window_start,
+        kind: row.kind,
+      })),
     newestResetId: () =>
       statement('SELECT coalesce(max(reset_id), 0) FROM usage_adjustments').pluck().get() as number,
     rowSums: () => statement(ROW_SUMS).all() as RowSum[],
