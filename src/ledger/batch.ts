@@ -1,5 +1,6 @@
 import { decide } from '../budget/decide.ts';
 import { TokenctlError } from '../budget/errors.ts';
+import { ownLimits } from '../budget/limits.ts';
 import type { Verdict } from '../budget/verdict.ts';
 import { isoTime, windowsAt } from '../budget/windows.ts';
 import type { Command, EndCommand, Ending, Outcome, ReserveCommand } from './commands.ts';
@@ -218,10 +219,10 @@ function* admitReservations(
   }
   const windows = windowsAt(nowMs);
   const starts = [windows.month.start, windows.day.start, windows.hour.start];
-  const ownLimits = [...new Set(commands.map((command) => command.aiType))].filter(
-    (aiType) => limits.aiTypes[aiType] !== undefined,
+  const limited = [...new Set(commands.map((command) => command.aiType))].filter(
+    (aiType) => ownLimits(limits, aiType) !== null,
   );
-  const rows = yield* step(ops.windows(starts, ownLimits));
+  const rows = yield* step(ops.windows(starts, limited));
   const perMinute = limits.requestsPerMinute;
   const recent = perMinute === null ? [] : yield* step(ops.recentRequests(perMinute));
   const counters = new BatchCounters(rows, recent, nowMs);

@@ -1,3 +1,4 @@
+import { ownLimits } from '../budget/limits.ts';
 import { levelAt } from '../budget/levels.ts';
 import { isoTime, windowsAt } from '../budget/windows.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -76,7 +77,7 @@ export function bindingOf(
   if (level === 'critical') size(limits.criticalRequest, 'level');
   size(limits.request, 'request');
   size(limits.tokensPerRequest, 'request');
-  if (aiType !== null) size(limits.aiTypes[aiType]?.request ?? null, 'request', aiType);
+  if (aiType !== null) size(ownLimits(limits, aiType)?.request ?? null, 'request', aiType);
   // Of equals the first: what frees last comes first, a size that never frees comes after windows.
   const [first] = [...rates, ...candidates].toSorted((a, b) => a.remaining - b.remaining);
   return first ?? null;

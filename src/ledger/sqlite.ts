@@ -69,6 +69,9 @@ export function unusable(path: string, error: unknown): unknown {
   if (code.startsWith('SQLITE_CANTOPEN')) {
     return say("can't be opened", 'check that the directory exists and this user may write in it');
   }
+  if (code.startsWith('SQLITE_BUSY')) {
+    return say('is locked by another process', 'try again when that process is done');
+  }
   if (code.startsWith('SQLITE_FULL')) return say("can't grow: the disk is full", 'free disk space');
   if (code.startsWith('SQLITE_IOERR')) return say("can't be read", 'check the disk');
   return error;

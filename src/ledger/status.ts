@@ -1,7 +1,7 @@
 import { burnRate, reachedAt } from '../budget/burn-rate.ts';
 import { globalScopeLimits } from '../budget/decide.ts';
 import { levelAt, percentUsed, type Level } from '../budget/levels.ts';
-import type { Limit, ScopeLimits } from '../budget/limits.ts';
+import { ownLimits, type Limit, type ScopeLimits } from '../budget/limits.ts';
 import type { Finding } from '../budget/finding.ts';
 import { lintLimits } from '../budget/lint.ts';
 import {
@@ -82,7 +82,7 @@ export function statusReport(
     [null, globalScopeLimits(limits)],
     ...Object.entries(limits.aiTypes).filter(([name]) => aiType === null || name === aiType),
   ];
-  if (aiType !== null && limits.aiTypes[aiType] === undefined) scopes.push([aiType, null]);
+  if (aiType !== null && ownLimits(limits, aiType) === null) scopes.push([aiType, null]);
   const kinds = pastMonth === null ? WINDOW_KINDS : (['month'] as const);
   const statuses = scopes.flatMap(([name, own]) =>
     kinds.map((kind) =>
@@ -173,7 +173,7 @@ function aiTypeStatuses(
     .flatMap((row): AiTypeStatus[] => {
       if (row.aiType === null || row.kind !== 'month' || row.start !== month.start) return [];
       if (only !== null && row.aiType !== only) return [];
-      const own = limits.aiTypes[row.aiType]?.monthly ?? null;
+      const own = ownLimits(limits, row.aiType)?.monthly ?? null;
       const taken = row.used + row.held;
       return [
         {
