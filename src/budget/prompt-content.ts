@@ -123,7 +123,7 @@ function requireList(field: string, value: unknown): readonly unknown[] {
 
 function jsonText(value: unknown): string {
   try {
-    return (JSON.stringify(value) as string | undefined) ?? '';
+    return JSON.stringify(value) ?? '';
   } catch {
     throw invalidInput('prompt', "has a part that can't be written as JSON");
   }
