@@ -33,7 +33,7 @@ describe('the name of an AI type', () => {
   );
 
   it.each(['global', 'all', 'none', 'unknown', 'GLOBAL', ' all '])('%j is reserved', (text) => {
-    expect(() => parseAiType(text)).toThrowError(
+    expect(() => parseAiType(text)).toThrow(
       refused(`"${text.trim().toLowerCase()}" is reserved and can't be an AI type`),
     );
   });
@@ -44,11 +44,11 @@ describe('the name of an AI type', () => {
     [5, 'number'],
     [{}, 'object'],
   ])('%j is refused as %s', (value, kind) => {
-    expect(() => parseAiType(value)).toThrowError(refused(`must be a name, not ${kind}`));
+    expect(() => parseAiType(value)).toThrow(refused(`must be a name, not ${kind}`));
   });
 
   it('the error names the field as the caller spells it', () => {
-    expect(() => parseAiType(5, '--ai-type')).toThrowError(
+    expect(() => parseAiType(5, '--ai-type')).toThrow(
       refused('must be a name, not number', '--ai-type'),
     );
   });

@@ -48,7 +48,7 @@ const anySettings: fc.Arbitrary<Settings> = fc
     ),
     aiTypes: fc.record({ imperium: own, guardian: own }, { requiredKeys: [] }),
   })
-  .map(({ global, aiTypes }) => ({ global, aiTypes }) as Settings)
+  .map(({ global, aiTypes }) => ({ global, aiTypes }))
   .filter((settings) => {
     try {
       checkSettings(settings);
@@ -227,11 +227,12 @@ class Simulation {
 
   checkWindows(): void {
     for (const [key, { used, held }] of this.counts) {
-      const [name = '', kind] = key.split(' ') as [string, WindowKind];
+      const [name, kind] = key.split(' ') as [string, WindowKind];
       const scope =
         name === 'global' ? globalScopeLimits(this.limits) : ownLimits(this.limits, name);
       const limit = scope?.[KEY[kind]] ?? null;
-      if (limit !== null && used + held > limit) expect.fail(`${key}: ${used + held} of ${limit}`);
+      if (limit !== null && used + held > limit)
+        expect.fail(`${key}: ${String(used + held)} of ${String(limit)}`);
     }
   }
 

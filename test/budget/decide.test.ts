@@ -236,6 +236,10 @@ describe('windows: used + held + requested', () => {
       expect(decision).toMatchObject({ retryAt: resetsAt, largestAdmissible: 100 });
     });
 
+    it('a request of all the limit passes when it resets', () => {
+      expect(judgeWith(1, 0, 1_000)).toMatchObject({ admitted: false, retryAt: resetsAt });
+    });
+
     it('a request above the limit itself never passes', () => {
       const decision = judgeWith(0, 0, 1_001);
       expect(decision.reasons).toMatchObject([{ canEverPass: false, retryAt: null }]);

@@ -79,12 +79,12 @@ describe('limits in the environment', () => {
     ],
     ['WARNING_THRESHOLD', '95', 'critical: 95 % is not above warning (95 %)'],
   ])('%s=%s is refused, naming the variable', (name, value, problem) => {
-    expect(() => settingsFromEnvironment({ [name]: value })).toThrowError(refused(name, problem));
+    expect(() => settingsFromEnvironment({ [name]: value })).toThrow(refused(name, problem));
   });
 
   it('variables that contradict each other are all named', () => {
     const environment = { GLOBAL_MONTHLY_LIMIT: '100', ENFORCED_GLOBAL_LIMIT: '101' };
-    expect(() => settingsFromEnvironment(environment)).toThrowError(
+    expect(() => settingsFromEnvironment(environment)).toThrow(
       refused('GLOBAL_MONTHLY_LIMIT, ENFORCED_GLOBAL_LIMIT', '101 is above monthly (100)'),
     );
   });

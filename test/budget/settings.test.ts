@@ -66,7 +66,7 @@ describe('an assignment', () => {
     ['reservationTtl=0', 'reservationTtl', 'must be at least 1, not 0'],
     ['reservationTtl=2678401', 'reservationTtl', 'must be at most 2678400, not 2678401'],
   ])('%j is refused, naming %s', (text, field, problem) => {
-    expect(() => parseAssignment(text, null)).toThrowError(invalid(field, problem));
+    expect(() => parseAssignment(text, null)).toThrow(invalid(field, problem));
   });
 
   it.each<[string, string, string]>([
@@ -75,20 +75,20 @@ describe('an assignment', () => {
     ['warning=80', 'warning', 'is no limit that an AI type can have'],
     ['hourly=-1', 'hourly', 'must be at least 0, not -1'],
   ])('%j is refused for an AI type', (text, field, problem) => {
-    expect(() => parseAssignment(text, 'imperium')).toThrowError(invalid(field, problem));
+    expect(() => parseAssignment(text, 'imperium')).toThrow(invalid(field, problem));
   });
 
   it('off for an AI type names the command that has that effect', () => {
-    expect(() => parseAssignment('hourly=off', 'imperium')).toThrowError(
+    expect(() => parseAssignment('hourly=off', 'imperium')).toThrow(
       error({ fix: 'tokenctl limits unset hourly --ai-type imperium' }),
     );
   });
 
   it('an unknown key lists the keys there are', () => {
-    expect(() => parseKey('nope', null)).toThrowError(
+    expect(() => parseKey('nope', null)).toThrow(
       error({ fix: `the keys are: ${Object.keys(LIMIT_KEYS).join(', ')}` }),
     );
-    expect(() => parseKey('nope', 'imperium')).toThrowError(
+    expect(() => parseKey('nope', 'imperium')).toThrow(
       error({ fix: 'the keys are: monthly, daily, hourly, request' }),
     );
   });
@@ -177,7 +177,7 @@ describe('settings that contradict themselves', () => {
   ])('%s', (_, settings, field, problem) => {
     expect(() => {
       checkSettings(global(settings));
-    }).toThrowError(invalid(field, problem));
+    }).toThrow(invalid(field, problem));
   });
 
   it.each<[string, Settings['global']]>([
@@ -218,7 +218,7 @@ describe('a profile', () => {
   });
 
   it.each(['nope', '', 'constructor', 'toString'])('%j is refused with the list', (name) => {
-    expect(() => applyProfile(NO_SETTINGS, name)).toThrowError(
+    expect(() => applyProfile(NO_SETTINGS, name)).toThrow(
       error({
         code: 'invalid_input',
         field: '--profile',
@@ -256,7 +256,7 @@ describe('settings read back from JSON', () => {
     ['no limits of an AI type', '{"global":{},"aiTypes":{"a":5}}', 'a: no limits'],
     ['a reserved AI type', '{"global":{},"aiTypes":{"global":{}}}', 'is reserved'],
   ])('%s is refused: a newer tokenctl wrote it', (_, json, what) => {
-    expect(() => parseSettings(json)).toThrowError(
+    expect(() => parseSettings(json)).toThrow(
       error({
         code: 'database_newer',
         message: expect.stringContaining(what) as string,

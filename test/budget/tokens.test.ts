@@ -50,9 +50,7 @@ describe('a count given by a caller', () => {
     [[5], 'must be a whole number, not a object'],
     [true, 'must be a whole number, not a boolean'],
   ])('%s is refused', (value, problem) => {
-    expect(() => requireCount('--tokens', value)).toThrowError(
-      refused('--tokens', problem) as Error,
-    );
+    expect(() => requireCount('--tokens', value)).toThrow(refused('--tokens', problem));
   });
 
   it('has the bounds that the caller sets', () => {
@@ -95,6 +93,6 @@ describe('a count in text', () => {
     ['x'.repeat(100), `must be a whole number, not "${'x'.repeat(60)}…"`],
     ['9'.repeat(400), 'must be a whole number, not Infinity'],
   ])('%j is refused: %s', (text, problem) => {
-    expect(() => parseCount('hourly', text)).toThrowError(refused('hourly', problem) as Error);
+    expect(() => parseCount('hourly', text)).toThrow(refused('hourly', problem));
   });
 });
