@@ -5,11 +5,11 @@ import { invalidInput } from './errors.ts';
  * types, so that the SDK's own parameters fit without depending on the SDK.
  */
 
-export interface PromptBlock {
+interface PromptBlock {
   readonly type: string;
 }
 
-export interface PromptMessage {
+interface PromptMessage {
   readonly role: string;
   readonly content: string | readonly PromptBlock[];
 }

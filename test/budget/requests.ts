@@ -3,8 +3,7 @@ import { resolveLimits, type Limits, type Settings } from '../../src/budget/limi
 
 /** Short ways to write limits, counters and requests in tests of decisions. */
 
-export const NOW = '2026-11-24T05:30:00.000Z';
-export const NOW_MS = Date.parse(NOW);
+export const NOW_MS = Date.parse('2026-11-24T05:30:00.000Z');
 
 /** Every limit off, so that a test sees only the rule it sets. */
 export const ALL_OFF: Settings['global'] = {
