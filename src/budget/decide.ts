@@ -363,7 +363,12 @@ export function recentItems(counters: Pick<Counters, 'recent'>, nowMs: number): 
 }
 
 /** When enough of the recent requests have left the 60 seconds for `items` more. */
-function minuteRetryAt(counters: Counters, items: number, limit: number, nowMs: number): number {
+export function minuteRetryAt(
+  counters: Counters,
+  items: number,
+  limit: number,
+  nowMs: number,
+): number {
   let over = recentItems(counters, nowMs) + items - limit;
   for (const request of counters.recent) {
     if (request.atMs <= nowMs - MINUTE_MS) continue;

@@ -1,0 +1,83 @@
+// Who may import whom, as docs/architecture.md tells it. A folder imports itself and what is
+// listed; anything else fails the check.
+const layers = {
+  budget: [],
+  platform: ['budget'],
+  config: ['budget', 'platform'],
+  ledger: ['budget', 'platform'],
+  store: ['budget', 'platform'],
+  guard: ['budget', 'ledger', 'platform'],
+  alerts: ['budget', 'ledger', 'store', 'platform'],
+  server: [
+    ...['app.ts', 'version.ts'],
+    ...['budget', 'platform', 'config', 'ledger', 'store', 'guard', 'alerts'],
+  ],
+};
+
+const boundaries = Object.entries(layers).map(([folder, mayImport]) => ({
+  name: `${folder}-imports-only-what-it-may`,
+  comment: `${folder} may import ${['itself', ...mayImport].join(', ')} and packages`,
+  severity: 'error',
+  from: { path: `^src/${folder}/` },
+  to: {
+    path: '^(src|bin|scripts|test|bench)/',
+    pathNot: [folder, ...mayImport].map((name) => `^src/${name.replace('.', '\\.')}(/|$)`),
+  },
+}));
+
+module.exports = {
+  forbidden: [
+    ...boundaries,
+    {
+      name: 'budget-is-pure',
+      comment: 'budget imports no package and no part of Node: rules take data and return data',
+      severity: 'error',
+      from: { path: '^src/budget/' },
+      to: { pathNot: '^src/budget/' },
+    },
+    {
+      name: 'nobody-imports-cli',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/cli/' },
+      to: { path: '^src/cli/' },
+    },
+    {
+      name: 'server-only-from-the-serve-command',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(server/|cli/commands/serve\\.ts$)' },
+      to: { path: '^src/server/' },
+    },
+    {
+      name: 'app-only-from-above',
+      comment: 'app.ts puts the parts together; no part knows it',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(app\\.ts|index\\.ts|server/|cli/)' },
+      to: { path: '^src/app\\.ts$' },
+    },
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'production-code-stands-alone',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^(test|scripts|bench)/' },
+    },
+    {
+      name: 'resolvable',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: ['node_modules', '^src/store/generated/'] },
+    exclude: { path: '^(dist|coverage)/' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node'] },
+  },
+};

@@ -1,0 +1,65 @@
+import type { TokenctlError } from '../budget/errors.ts';
+import type { Estimate, Verdict } from '../budget/verdict.ts';
+
+/** What a guard asks of the ledger. Everything in it was checked and bounded before it queued. */
+
+export interface ReserveCommand {
+  readonly kind: 'reserve';
+  readonly aiType: string;
+  readonly estimate: Estimate;
+  /** How many requests it stands for; 1 unless it is a batch. */
+  readonly items: number;
+  /** The largest single request in it, in tokens. */
+  readonly largestItem: number;
+  readonly model: string | null;
+  readonly requestId: string | null;
+  readonly requestType: string;
+  /** Binds retries to one admission. The ledger makes one where the caller gave none. */
+  readonly idempotencyKey: string;
+  /** Whether the caller gave the key: then it may have been used before, and may be again. */
+  readonly keyGiven: boolean;
+  /** How long it is held, in seconds; null takes the limit `reservationTtl`. */
+  readonly ttlSeconds: number | null;
+}
+
+/** What a call really used, in tokens. */
+export interface SettledUsage {
+  readonly tokensIn: number;
+  readonly tokensOut: number;
+  readonly cacheCreationTokens: number;
+  readonly cacheReadTokens: number;
+}
+
+export interface SettleCommand {
+  readonly kind: 'settle';
+  readonly id: string;
+  readonly idempotencyKey: null;
+  /** Null when it is unknown what was charged: the hold is charged in full. */
+  readonly usage: SettledUsage | null;
+  readonly model: string | null;
+  readonly errorMessage: string | null;
+}
+
+export interface ReleaseCommand {
+  readonly kind: 'release';
+  /** A reservation's id, or the key of one whose admission was never answered. */
+  readonly id: string | null;
+  readonly idempotencyKey: string | null;
+  readonly errorMessage: string | null;
+}
+
+export type EndCommand = SettleCommand | ReleaseCommand;
+export type Command = ReserveCommand | EndCommand;
+
+/** How a reservation ended. */
+export interface Ending {
+  readonly id: string;
+  readonly state: 'settled' | 'released' | 'expired';
+  /** What it is charged now, in tokens. */
+  readonly charged: number;
+}
+
+export type Outcome =
+  | { readonly kind: 'verdict'; readonly verdict: Verdict }
+  | { readonly kind: 'ending'; readonly ending: Ending }
+  | { readonly kind: 'refused'; readonly error: TokenctlError };

@@ -1,0 +1,202 @@
+import type { RecentRequest } from '../budget/decide.ts';
+import type { WindowKind } from '../budget/windows.ts';
+import type { Step } from './steps.ts';
+
+/**
+ * What the ledger asks of a database: a handful of prepared statements, one file a dialect
+ * (sqlite.ts, postgres.ts). Tokens are numbers; a sum above 2^53 - 1 is read as 2^53 - 1, which is
+ * above every limit.
+ */
+
+export type DatabaseKind = 'sqlite' | 'postgresql';
+
+export type LogState = 'reserved' | 'settled' | 'released' | 'expired' | 'denied';
+
+/** A row of token_usage_logs, as far as a settle or a retry needs it. */
+export interface LogRow {
+  readonly id: string;
+  readonly aiType: string;
+  readonly state: string;
+  readonly reservedTokens: number;
+  readonly reservedInputTokens: number;
+  readonly requestItems: number;
+  readonly totalTokens: number;
+  readonly expiresAtMs: number;
+  readonly idempotencyKey: string | null;
+}
+
+export interface NewLog {
+  readonly id: string;
+  readonly aiType: string;
+  readonly state: LogState;
+  readonly atMs: number;
+  readonly requestId: string | null;
+  readonly idempotencyKey: string | null;
+  readonly model: string | null;
+  readonly requestType: string;
+  readonly reservedTokens: number;
+  readonly reservedInputTokens: number;
+  readonly requestItems: number;
+  readonly expiresAtMs: number | null;
+  readonly tokensIn: number;
+  readonly tokensOut: number;
+  readonly totalTokens: number;
+  readonly success: boolean;
+  readonly errorMessage: string | null;
+  /** How many denials it stands for; 1 unless it is a summary. */
+  deniedCount: number;
+  readonly verdict: string | null;
+}
+
+/** How a reservation ended: the new values of its row. */
+export interface EndedLog {
+  readonly id: string;
+  readonly state: 'settled' | 'released';
+  readonly atMs: number;
+  readonly tokensIn: number;
+  readonly tokensOut: number;
+  readonly totalTokens: number;
+  readonly cacheCreationTokens: number;
+  readonly cacheReadTokens: number;
+  readonly success: boolean;
+  readonly errorMessage: string | null;
+  /** Null keeps what the reservation said. */
+  readonly model: string | null;
+}
+
+/** One window of one scope; the global scope has the AI type null. */
+export interface WindowRow {
+  readonly aiType: string | null;
+  readonly kind: WindowKind;
+  readonly start: string;
+  readonly tokensIn: number;
+  readonly tokensOut: number;
+  readonly used: number;
+  readonly held: number;
+  /** Every request counted, whatever was reset: what rates read. */
+  readonly requests: number;
+  /** What resets took from `requests`; never positive. */
+  readonly requestsReset: number;
+  readonly failed: number;
+  readonly denied: number;
+  readonly lastRequestAtMs: number | null;
+}
+
+/** Open reservations past their time: the next batch of a guard charges them. */
+export interface DueHold {
+  readonly aiType: string;
+  /** The hour that they were reserved in, 'YYYY-MM-DDTHH'. */
+  readonly hourStart: string;
+  readonly tokens: number;
+  readonly inputTokens: number;
+}
+
+export type AdjustmentKind = 'reset' | 'undo' | 'correction' | 'deleted' | 'adopted';
+
+export interface NewAdjustment {
+  readonly kind: AdjustmentKind;
+  readonly resetId: number | null;
+  readonly aiType: string | null;
+  readonly windowKind: WindowKind;
+  readonly windowStart: string;
+  readonly tokensIn: number;
+  readonly tokensOut: number;
+  readonly used: number;
+  readonly requests: number;
+  readonly actor: string | null;
+  readonly reason: string | null;
+  readonly atMs: number;
+}
+
+export interface StoredRevision {
+  readonly revision: number;
+  readonly settings: string;
+}
+
+type Answer<T> = T | Promise<T>;
+
+/** The operations of one open transaction. */
+export interface Operations {
+  readonly kind: DatabaseKind;
+  /** The decision's time: after the lock is held. */
+  readonly nowMs: number;
+  /** The newest limit revision; null in a database that has none yet. */
+  newestRevision(): Answer<StoredRevision | null>;
+  /** Charges at most `limit` due holds in full; how many it found. */
+  expireDue(limit: number): Answer<number>;
+  /** PostgreSQL: keeps every other writer out until this transaction ends. SQLite has one writer anyway. */
+  lockLogs(): Answer<void>;
+  /** PostgreSQL: folds all of the triggers' deltas into the windows. SQLite has none. */
+  foldAll(): Answer<void>;
+  /** The named windows (null: all), of the global scope and of the given AI types (null: of all). */
+  windows(starts: readonly string[] | null, aiTypes: readonly string[] | null): Answer<WindowRow[]>;
+  /** The newest `limit` countable requests of the 60 s before now, oldest first. */
+  recentRequests(limit: number): Answer<RecentRequest[]>;
+  logsById(ids: readonly string[]): Answer<LogRow[]>;
+  logsByKey(keys: readonly string[]): Answer<LogRow[]>;
+  insertLogs(rows: readonly NewLog[]): Answer<void>;
+  endLogs(rows: readonly EndedLog[]): Answer<void>;
+  /** Adds denials to a summary row of this second. */
+  addDenials(id: string, count: number): Answer<void>;
+  dueHolds(): Answer<DueHold[]>;
+  /** When the newest countable row was made, in ms; null in an empty log. */
+  newestLogAtMs(): Answer<number | null>;
+  /** When the database's first migration was applied, in ms. */
+  createdAtMs(): Answer<number | null>;
+  insertAdjustments(rows: readonly NewAdjustment[]): Answer<void>;
+  /** The sum of a reset's adjustments by window, with their kinds. */
+  resetAdjustments(resetId: number): Answer<ResetAdjustment[]>;
+  /** The newest reset's number; 0 when there was none. */
+  newestResetId(): Answer<number>;
+  /** What the log rows add up to, by AI type and hour: reads every row. */
+  rowSums(): Answer<RowSum[]>;
+  /** What the adjustments add up to, by window; as windows without `held`. */
+  adjustmentSums(): Answer<WindowRow[]>;
+  /** Sets these windows to exactly these counts. */
+  setWindows(rows: readonly WindowRow[]): Answer<void>;
+}
+
+/** Log rows of one AI type and hour, added up. */
+export interface RowSum {
+  readonly aiType: string;
+  readonly hourStart: string;
+  readonly tokensIn: number;
+  readonly tokensOut: number;
+  readonly used: number;
+  readonly held: number;
+  readonly requests: number;
+  readonly failed: number;
+  readonly denied: number;
+}
+
+export interface ResetAdjustment {
+  readonly kind: AdjustmentKind;
+  readonly aiType: string | null;
+  readonly windowKind: WindowKind;
+  readonly windowStart: string;
+  readonly tokensIn: number;
+  readonly tokensOut: number;
+  readonly used: number;
+  readonly requests: number;
+}
+
+/** What a failed operation means for a retry. */
+export type FailureKind =
+  /** Someone else holds the lock: try again soon. */
+  | 'busy'
+  /** The database can't be reached, or the outcome is unknown: reconnect, then try again. */
+  | 'lost'
+  /** The data was refused: trying again changes nothing. */
+  | 'content'
+  /** The database answers, but can't be used as it is (not migrated, read-only, full). */
+  | 'unusable';
+
+export interface Connection {
+  readonly kind: DatabaseKind;
+  /** Runs `work` in one transaction; a write transaction holds the ledger's lock from its start. */
+  transaction<T>(mode: 'read' | 'write', work: (ops: Operations) => Step<T>): Promise<T>;
+  classify(error: unknown): FailureKind;
+  /** For messages: where the database is, without its password. */
+  readonly location: string;
+  close(): Promise<void>;
+}

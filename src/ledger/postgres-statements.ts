@@ -1,0 +1,134 @@
+import { SATURATED } from './values.ts';
+
+/** The statements of the PostgreSQL dialect. Rows travel as one JSON parameter. */
+
+const NEWEST_ADJUSTMENT = 'coalesce((SELECT max(id) FROM usage_adjustments), 0)';
+
+/** One lock for everything that decides or folds, in this database and schema. */
+const LOCK = `SELECT pg_advisory_xact_lock(hashtextextended('tokenctl.' || current_schema(), 0))`;
+
+const LOG_COLUMNS = `id::text, counted_as, state, reserved_tokens, reserved_input_tokens, request_items, total_tokens,
+  floor(extract(epoch FROM expires_at) * 1000)::bigint AS expires_at_ms, idempotency_key`;
+
+const sum = (column: string): string => `least(sum(${column}), ${SATURATED})::bigint AS ${column}`;
+
+const WINDOW_SUMS = `scope_kind, scope_name, window_kind, window_start, ${sum('tokens_in')}, ${sum('tokens_out')},
+  ${sum('used')}, ${sum('held')}, ${sum('requests')}, ${sum('requests_reset')}, ${sum('failed')}, ${sum('denied')},
+  max(last_request_at_ms) AS last_request_at_ms`;
+
+const prelude = (now: string): string => `
+  SELECT ${now} AS now_ms, r.revision, r.settings
+  FROM (SELECT 1) AS one LEFT JOIN (SELECT revision, settings FROM limit_revisions ORDER BY revision DESC LIMIT 1) AS r ON true`;
+
+export const SQL = {
+  beginRead: (now: string) => `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${prelude(now)}`,
+
+  /**
+   * The lock is a statement of its own: a statement's snapshot is as old as its start, so what reads
+   * the counts must start after the lock is held. So must the clock.
+   */
+  beginWrite: (now: string, expire: number, fold: number) => `
+    BEGIN ISOLATION LEVEL READ COMMITTED;
+    ${LOCK};
+    UPDATE token_usage_logs SET state = 'expired', tokens_in = reserved_input_tokens,
+      tokens_out = reserved_tokens - reserved_input_tokens, total_tokens = reserved_tokens, success = false,
+      error_message = 'expired: its holder never settled it, so the hold is charged in full',
+      settled_at = to_timestamp(${now} / 1000.0) AT TIME ZONE 'UTC', charged_after_adjustment = ${NEWEST_ADJUSTMENT}
+    WHERE id IN (
+      SELECT id FROM token_usage_logs
+      WHERE state = 'reserved' AND expires_at <= to_timestamp(${now} / 1000.0) AT TIME ZONE 'UTC'
+      ORDER BY expires_at LIMIT ${String(expire)} FOR UPDATE SKIP LOCKED
+    );
+    SELECT tokenctl_fold(${String(fold)});
+    ${prelude(now)}`,
+
+  windows: `
+    SELECT ${WINDOW_SUMS} FROM usage_windows_now
+    WHERE ($1::text[] IS NULL OR window_start = ANY ($1)) AND ($2::text[] IS NULL OR scope_kind = 'global' OR scope_name = ANY ($2))
+    GROUP BY scope_kind, scope_name, window_kind, window_start`,
+
+  recent: `
+    SELECT counted_at_ms AS at_ms, request_items AS items FROM token_usage_logs
+    WHERE counted_at_ms > $1 AND state <> 'denied' ORDER BY counted_at_ms DESC LIMIT $2`,
+
+  logsById: `SELECT ${LOG_COLUMNS} FROM token_usage_logs WHERE id = ANY ($1::uuid[])`,
+  logsByKey: `SELECT ${LOG_COLUMNS} FROM token_usage_logs WHERE idempotency_key = ANY ($1)`,
+
+  insertLogs: `
+    INSERT INTO token_usage_logs (id, ai_type, month_year, request_id, tokens_in, tokens_out, total_tokens, model_used,
+      request_type, success, error_message, created_at, state, reserved_tokens, reserved_input_tokens, request_items,
+      denied_count, expires_at, settled_at, idempotency_key, verdict, counted_at_ms, counted_as, charged_after_adjustment)
+    SELECT id, ai_type, month_year, request_id, tokens_in, tokens_out, total_tokens, model_used,
+      request_type, success, error_message, created_at, state, reserved_tokens, reserved_input_tokens, request_items,
+      denied_count, expires_at, settled_at, idempotency_key, verdict, counted_at_ms, ai_type, ${NEWEST_ADJUSTMENT}
+    FROM jsonb_to_recordset($1::jsonb) AS r (id uuid, ai_type text, month_year text, request_id text, tokens_in bigint,
+      tokens_out bigint, total_tokens bigint, model_used text, request_type text, success boolean, error_message text,
+      created_at timestamp, state text, reserved_tokens bigint, reserved_input_tokens bigint, request_items integer,
+      denied_count integer, expires_at timestamp, settled_at timestamp, idempotency_key text, verdict text, counted_at_ms bigint)`,
+
+  endLogs: `
+    UPDATE token_usage_logs AS l SET
+      charged_after_adjustment = CASE WHEN l.state = 'reserved' THEN ${NEWEST_ADJUSTMENT} ELSE l.charged_after_adjustment END,
+      state = r.state, tokens_in = r.tokens_in, tokens_out = r.tokens_out, total_tokens = r.total_tokens,
+      cache_creation_tokens = r.cache_creation_tokens, cache_read_tokens = r.cache_read_tokens, success = r.success,
+      error_message = r.error_message, model_used = coalesce(r.model_used, l.model_used), settled_at = r.settled_at
+    FROM jsonb_to_recordset($1::jsonb) AS r (id uuid, state text, tokens_in bigint, tokens_out bigint, total_tokens bigint,
+      cache_creation_tokens bigint, cache_read_tokens bigint, success boolean, error_message text, model_used text, settled_at timestamp)
+    WHERE l.id = r.id`,
+
+  addDenials:
+    'UPDATE token_usage_logs SET denied_count = denied_count + $2::integer WHERE id = $1::uuid',
+
+  dueHolds: `
+    SELECT counted_as AS "aiType", tokenctl_hour(counted_at_ms) AS "hourStart",
+      least(sum(reserved_tokens), ${SATURATED})::bigint AS tokens, least(sum(reserved_input_tokens), ${SATURATED})::bigint AS "inputTokens"
+    FROM token_usage_logs WHERE state = 'reserved' AND expires_at <= $1::timestamp GROUP BY 1, 2`,
+
+  newestLog: `
+    SELECT counted_at_ms AS at_ms FROM token_usage_logs WHERE state <> 'denied' ORDER BY counted_at_ms DESC LIMIT 1`,
+
+  createdAt: 'SELECT min(created_at_ms) AS at_ms FROM limit_revisions',
+
+  insertAdjustments: `
+    INSERT INTO usage_adjustments (kind, reset_id, scope_kind, scope_name, window_kind, window_start, tokens_in, tokens_out,
+      used, requests, actor, reason, created_at_ms)
+    SELECT kind, reset_id, scope_kind, scope_name, window_kind, window_start, tokens_in, tokens_out, used, requests, actor, reason, created_at_ms
+    FROM jsonb_to_recordset($1::jsonb) AS r (kind text, reset_id integer, scope_kind text, scope_name text, window_kind text,
+      window_start text, tokens_in bigint, tokens_out bigint, used bigint, requests bigint, actor text, reason text, created_at_ms bigint)`,
+
+  resetAdjustments: `
+    SELECT kind, scope_kind, scope_name, window_kind, window_start, ${sum('tokens_in')}, ${sum('tokens_out')}, ${sum('used')},
+      0::bigint AS held, ${sum('requests')}, 0::bigint AS requests_reset, 0::bigint AS failed, 0::bigint AS denied, NULL::bigint AS last_request_at_ms
+    FROM usage_adjustments WHERE reset_id = $1 GROUP BY kind, scope_kind, scope_name, window_kind, window_start`,
+
+  newestReset: 'SELECT coalesce(max(reset_id), 0) AS id FROM usage_adjustments',
+
+  /** The counting rule of the triggers, over all rows: `db verify` holds one against the other. */
+  rowSums: `
+    SELECT l.counted_as AS "aiType", tokenctl_hour(l.counted_at_ms / 3600000 * 3600000) AS "hourStart",
+      least(sum(c.tokens_in), ${SATURATED})::bigint AS "tokensIn", least(sum(c.tokens_out), ${SATURATED})::bigint AS "tokensOut",
+      ${sum('c.used').replace('AS c.used', 'AS used')}, ${sum('c.held').replace('AS c.held', 'AS held')},
+      sum(c.requests)::bigint AS requests, sum(c.failed)::bigint AS failed, sum(c.denied)::bigint AS denied
+    FROM token_usage_logs AS l
+    CROSS JOIN LATERAL tokenctl_count(l.state, l.total_tokens, l.tokens_in, l.tokens_out, l.reserved_tokens, l.success, l.request_items, l.denied_count) AS c
+    WHERE l.counted_at_ms IS NOT NULL AND l.counted_as IS NOT NULL
+    GROUP BY 1, 2`,
+
+  adjustmentSums: `
+    SELECT scope_kind, scope_name, window_kind, window_start, ${sum('tokens_in')}, ${sum('tokens_out')}, ${sum('used')},
+      0::bigint AS held, sum(CASE WHEN reset_id IS NULL THEN requests ELSE 0 END)::bigint AS requests,
+      sum(CASE WHEN reset_id IS NULL THEN 0 ELSE requests END)::bigint AS requests_reset,
+      ${sum('failed')}, ${sum('denied')}, NULL::bigint AS last_request_at_ms
+    FROM usage_adjustments GROUP BY scope_kind, scope_name, window_kind, window_start`,
+
+  setWindows: `
+    INSERT INTO usage_windows (scope_kind, scope_name, window_kind, window_start, tokens_in, tokens_out, used, held,
+      requests, requests_reset, failed, denied)
+    SELECT scope_kind, scope_name, window_kind, window_start, tokens_in, tokens_out, used, held, requests, requests_reset, failed, denied
+    FROM jsonb_to_recordset($1::jsonb) AS r (scope_kind text, scope_name text, window_kind text, window_start text, tokens_in bigint,
+      tokens_out bigint, used bigint, held bigint, requests bigint, requests_reset bigint, failed bigint, denied bigint)
+    ORDER BY window_start, scope_kind, scope_name, window_kind
+    ON CONFLICT (window_start, scope_kind, scope_name, window_kind) DO UPDATE SET
+      tokens_in = excluded.tokens_in, tokens_out = excluded.tokens_out, used = excluded.used, held = excluded.held,
+      requests = excluded.requests, requests_reset = excluded.requests_reset, failed = excluded.failed, denied = excluded.denied`,
+} as const;

@@ -1,0 +1,409 @@
+import pg from 'pg';
+import { TokenctlError } from '../budget/errors.ts';
+import { SQL } from './postgres-statements.ts';
+import type {
+  AdjustmentKind,
+  Connection,
+  DueHold,
+  EndedLog,
+  FailureKind,
+  LogRow,
+  NewAdjustment,
+  NewLog,
+  Operations,
+  ResetAdjustment,
+  RowSum,
+  StoredRevision,
+  WindowRow,
+} from './port.ts';
+import { postgresTarget, type PostgresTarget } from './postgres-url.ts';
+import { runAsync, type Step } from './steps.ts';
+import { fromScope, scopeOf, writtenTime } from './values.ts';
+
+/** The ledger's PostgreSQL dialect: one connection, an advisory lock in its own statement, UTC. */
+
+export interface PostgresOptions {
+  readonly url: string;
+  /** Replaces the database's clock, for tests. */
+  readonly nowMs?: () => number;
+  /** The longest that connecting or one statement may take, in ms. */
+  readonly timeoutMs?: number;
+}
+
+/** Due holds charged and deltas folded by one batch, at most. */
+const EXPIRED_AT_ONCE = 256;
+const FOLDED_AT_ONCE = 10_000;
+
+/** Connects one client, with a session whose times are UTC and whose waits are bounded. */
+export async function connectPostgres(
+  target: PostgresTarget,
+  timeoutMs: number,
+): Promise<pg.Client> {
+  const client = new pg.Client({
+    ...target.config,
+    application_name: 'tokenctl',
+    connectionTimeoutMillis: timeoutMs,
+    query_timeout: timeoutMs * 2,
+    keepAlive: true,
+    types: {
+      getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
+        oid === INT8
+          ? readBigint
+          : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
+    },
+  });
+  // A connection lost while idle is reported here; the next statement fails and reconnects.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await client.query(
+      `SET TIME ZONE 'UTC'; SET synchronous_commit = on; SET lock_timeout = ${String(timeoutMs)};
+       SET statement_timeout = ${String(timeoutMs)}; SET idle_in_transaction_session_timeout = ${String(timeoutMs * 2)};
+       SET search_path = ${pg.escapeIdentifier(target.schema)}, pg_temp`,
+    );
+  } catch (error) {
+    client.end().catch(() => undefined);
+    throw error;
+  }
+  return client;
+}
+
+const INT8 = 20;
+
+/** Sums above 2^53 - 1 are read as that, which is above every limit. */
+function readBigint(text: string): number {
+  const value = Number(text);
+  return value > Number.MAX_SAFE_INTEGER ? Number.MAX_SAFE_INTEGER : value;
+}
+
+export function openPostgres(options: PostgresOptions): Connection {
+  const target = postgresTarget(options.url);
+  const timeoutMs = options.timeoutMs ?? 5_000;
+  const now =
+    options.nowMs === undefined
+      ? 'floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
+      : null;
+  let client: pg.Client | null = null;
+  /** Transactions take turns on the one connection. */
+  let turn: Promise<unknown> = Promise.resolve();
+
+  const drop = (): void => {
+    const lost = client;
+    client = null;
+    // Not waited for: the peer may be gone, and then it would never end.
+    if (lost !== null) lost.end().catch(() => undefined);
+  };
+
+  const run = async <T>(mode: 'read' | 'write', work: (ops: Operations) => Step<T>): Promise<T> => {
+    client ??= await connectPostgres(target, timeoutMs);
+    const open = client;
+    try {
+      const nowSql = now ?? String(options.nowMs?.() ?? 0);
+      const results = (await open.query(
+        mode === 'read'
+          ? SQL.beginRead(nowSql)
+          : SQL.beginWrite(nowSql, EXPIRED_AT_ONCE, FOLDED_AT_ONCE),
+      )) as unknown as pg.QueryResult<Prelude>[];
+      const prelude = results.at(-1)?.rows[0];
+      if (prelude === undefined) throw new Error('PostgreSQL answered nothing to BEGIN');
+      const expired = results.find((result) => result.command === 'UPDATE')?.rowCount ?? 0;
+      const result = await runAsync(work(operations(open, prelude, expired)));
+      await open.query('COMMIT');
+      return result;
+    } catch (error) {
+      if (classify(error) === 'lost') drop();
+      else await open.query('ROLLBACK').catch(drop);
+      throw error;
+    }
+  };
+
+  return {
+    kind: 'postgresql',
+    location: target.location,
+    transaction(mode, work) {
+      const mine = turn.then(() => run(mode, work));
+      turn = mine.catch(() => undefined);
+      return mine;
+    },
+    classify,
+    async close() {
+      await turn;
+      const open = client;
+      client = null;
+      await open?.end().catch(() => undefined);
+    },
+  };
+}
+
+interface Prelude {
+  now_ms: number;
+  revision: number | null;
+  settings: string | null;
+}
+
+function classify(error: unknown): FailureKind {
+  if (error instanceof TokenctlError) return 'unusable';
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (!/^[0-9A-Z]{5}$/.test(code)) {
+    // Not an answer of the server: a socket error, a time-out, or a connection that ended.
+    return error instanceof pg.DatabaseError || isConnectionError(error) ? 'lost' : 'content';
+  }
+  if (code.startsWith('08') || code.startsWith('57P') || code === '53300') return 'lost';
+  if (code === '55P03' || code === '57014' || code === '40P01' || code === '40001') return 'busy';
+  // An idle-in-transaction time-out ended the session.
+  if (code === '25P03' || code === '25P04') return 'lost';
+  if (code.startsWith('22') || code.startsWith('23')) return 'content';
+  return 'unusable';
+}
+
+function isConnectionError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if ('code' in error && /^(E[A-Z]+|ERR_)/.test(String(error.code))) return true;
+  return /connection|timeout|terminated|not queryable|socket/i.test(error.message);
+}
+
+function operations(client: pg.Client, prelude: Prelude, expired: number): Operations {
+  const nowMs = prelude.now_ms;
+  const now = writtenTime(nowMs);
+  const query = async <R extends pg.QueryResultRow>(
+    name: string,
+    text: string,
+    values: unknown[],
+  ): Promise<R[]> => (await client.query<R>({ name, text, values })).rows;
+
+  return {
+    kind: 'postgresql',
+    nowMs,
+    newestRevision: () =>
+      prelude.revision === null || prelude.settings === null
+        ? null
+        : ({ revision: prelude.revision, settings: prelude.settings } satisfies StoredRevision),
+    expireDue: () => expired,
+    async lockLogs() {
+      await client.query(
+        'LOCK TABLE token_usage_logs, usage_adjustments IN SHARE ROW EXCLUSIVE MODE',
+      );
+    },
+    async foldAll() {
+      await client.query('SELECT tokenctl_fold(2147483647)');
+    },
+    async windows(starts, aiTypes) {
+      return (await query<SqlWindow>('windows', SQL.windows, [starts, aiTypes])).map(toWindow);
+    },
+    async recentRequests(limit) {
+      const rows = await query<{ at_ms: number; items: number }>('recent', SQL.recent, [
+        nowMs - 60_000,
+        limit,
+      ]);
+      return rows.reverse().map((row) => ({ atMs: row.at_ms, items: row.items }));
+    },
+    async logsById(ids) {
+      return (await query<SqlLog>('logs_by_id', SQL.logsById, [ids])).map(toLog);
+    },
+    async logsByKey(keys) {
+      return (await query<SqlLog>('logs_by_key', SQL.logsByKey, [keys])).map(toLog);
+    },
+    async insertLogs(rows) {
+      if (rows.length > 0) await query('insert_logs', SQL.insertLogs, [insertJson(rows)]);
+    },
+    async endLogs(rows) {
+      if (rows.length > 0) await query('end_logs', SQL.endLogs, [endJson(rows)]);
+    },
+    async addDenials(id, count) {
+      await query('add_denials', SQL.addDenials, [id, count]);
+    },
+    async dueHolds() {
+      return query<DueHold & pg.QueryResultRow>('due_holds', SQL.dueHolds, [now]);
+    },
+    async newestLogAtMs() {
+      const [row] = await query<{ at_ms: number }>('newest_log', SQL.newestLog, []);
+      return row?.at_ms ?? null;
+    },
+    async createdAtMs() {
+      const [row] = await query<{ at_ms: number | null }>('created_at', SQL.createdAt, []);
+      return row?.at_ms ?? null;
+    },
+    async insertAdjustments(rows) {
+      if (rows.length > 0)
+        await query('insert_adjustments', SQL.insertAdjustments, [adjustmentJson(rows)]);
+    },
+    async resetAdjustments(resetId) {
+      const rows = await query<SqlWindow & { kind: AdjustmentKind }>(
+        'reset_adjustments',
+        SQL.resetAdjustments,
+        [resetId],
+      );
+      return rows.map((row): ResetAdjustment => {
+        const window = toWindow(row);
+        return { ...window, kind: row.kind, windowKind: window.kind, windowStart: window.start };
+      });
+    },
+    async newestResetId() {
+      const [row] = await query<{ id: number }>('newest_reset', SQL.newestReset, []);
+      return row?.id ?? 0;
+    },
+    async rowSums() {
+      return query<RowSum & pg.QueryResultRow>('row_sums', SQL.rowSums, []);
+    },
+    async adjustmentSums() {
+      return (await query<SqlWindow>('adjustment_sums', SQL.adjustmentSums, [])).map(toWindow);
+    },
+    async setWindows(rows) {
+      if (rows.length > 0) await query('set_windows', SQL.setWindows, [windowJson(rows)]);
+    },
+  };
+}
+
+interface SqlWindow extends pg.QueryResultRow {
+  scope_kind: string;
+  scope_name: string;
+  window_kind: WindowRow['kind'];
+  window_start: string;
+  tokens_in: number;
+  tokens_out: number;
+  used: number;
+  held: number;
+  requests: number;
+  requests_reset: number;
+  failed: number;
+  denied: number;
+  last_request_at_ms: number | null;
+}
+
+function toWindow(row: SqlWindow): WindowRow {
+  return {
+    aiType: fromScope(row.scope_kind, row.scope_name),
+    kind: row.window_kind,
+    start: row.window_start,
+    tokensIn: row.tokens_in,
+    tokensOut: row.tokens_out,
+    used: row.used,
+    held: row.held,
+    requests: row.requests,
+    requestsReset: row.requests_reset,
+    failed: row.failed,
+    denied: row.denied,
+    lastRequestAtMs: row.last_request_at_ms,
+  };
+}
+
+interface SqlLog extends pg.QueryResultRow {
+  id: string;
+  counted_as: string;
+  state: string;
+  reserved_tokens: number;
+  reserved_input_tokens: number;
+  request_items: number;
+  total_tokens: number | null;
+  expires_at_ms: number | null;
+  idempotency_key: string | null;
+}
+
+function toLog(row: SqlLog): LogRow {
+  return {
+    id: row.id,
+    aiType: row.counted_as,
+    state: row.state,
+    reservedTokens: row.reserved_tokens,
+    reservedInputTokens: row.reserved_input_tokens,
+    requestItems: row.request_items,
+    totalTokens: row.total_tokens ?? 0,
+    expiresAtMs: row.expires_at_ms ?? 0,
+    idempotencyKey: row.idempotency_key,
+  };
+}
+
+function insertJson(rows: readonly NewLog[]): string {
+  return JSON.stringify(
+    rows.map((row) => {
+      const at = writtenTime(row.atMs);
+      return {
+        id: row.id,
+        ai_type: row.aiType,
+        month_year: at.slice(0, 7),
+        request_id: row.requestId,
+        tokens_in: row.tokensIn,
+        tokens_out: row.tokensOut,
+        total_tokens: row.totalTokens,
+        model_used: row.model,
+        request_type: row.requestType,
+        success: row.success,
+        error_message: row.errorMessage,
+        created_at: at,
+        state: row.state,
+        reserved_tokens: row.reservedTokens,
+        reserved_input_tokens: row.reservedInputTokens,
+        request_items: row.requestItems,
+        denied_count: row.deniedCount,
+        expires_at: row.expiresAtMs === null ? null : writtenTime(row.expiresAtMs),
+        settled_at: row.state === 'reserved' ? null : at,
+        idempotency_key: row.idempotencyKey,
+        verdict: row.verdict,
+        counted_at_ms: row.atMs,
+      };
+    }),
+  );
+}
+
+function endJson(rows: readonly EndedLog[]): string {
+  return JSON.stringify(
+    rows.map((row) => ({
+      id: row.id,
+      state: row.state,
+      tokens_in: row.tokensIn,
+      tokens_out: row.tokensOut,
+      total_tokens: row.totalTokens,
+      cache_creation_tokens: row.cacheCreationTokens,
+      cache_read_tokens: row.cacheReadTokens,
+      success: row.success,
+      error_message: row.errorMessage,
+      model_used: row.model,
+      settled_at: writtenTime(row.atMs),
+    })),
+  );
+}
+
+function adjustmentJson(rows: readonly NewAdjustment[]): string {
+  return JSON.stringify(
+    rows.map((row) => {
+      const [scopeKind, scopeName] = scopeOf(row.aiType);
+      return {
+        kind: row.kind,
+        reset_id: row.resetId,
+        scope_kind: scopeKind,
+        scope_name: scopeName,
+        window_kind: row.windowKind,
+        window_start: row.windowStart,
+        tokens_in: row.tokensIn,
+        tokens_out: row.tokensOut,
+        used: row.used,
+        requests: row.requests,
+        actor: row.actor,
+        reason: row.reason,
+        created_at_ms: row.atMs,
+      };
+    }),
+  );
+}
+
+function windowJson(rows: readonly WindowRow[]): string {
+  return JSON.stringify(
+    rows.map((row) => {
+      const [scopeKind, scopeName] = scopeOf(row.aiType);
+      return {
+        scope_kind: scopeKind,
+        scope_name: scopeName,
+        window_kind: row.kind,
+        window_start: row.start,
+        tokens_in: row.tokensIn,
+        tokens_out: row.tokensOut,
+        used: row.used,
+        held: row.held,
+        requests: row.requests,
+        requests_reset: row.requestsReset,
+        failed: row.failed,
+        denied: row.denied,
+      };
+    }),
+  );
+}

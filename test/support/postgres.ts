@@ -1,0 +1,35 @@
+/** Fresh PostgreSQL databases for tests, on the one server that the run starts. */
+import { randomUUID } from 'node:crypto';
+import pg from 'pg';
+import { inject } from 'vitest';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    postgresAdminUrl: string;
+  }
+}
+
+export interface PostgresDatabase {
+  url: string;
+  /** Drops the database, also while connections to it are open. */
+  drop(): Promise<void>;
+}
+
+/** Creates an empty database that no other test knows. */
+export async function createPostgresDatabase(): Promise<PostgresDatabase> {
+  const name = `test_${randomUUID().replaceAll('-', '')}`;
+  await asAdmin(`CREATE DATABASE ${name}`);
+  const url = new URL(inject('postgresAdminUrl'));
+  url.pathname = `/${name}`;
+  return { url: url.href, drop: () => asAdmin(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
+}
+
+async function asAdmin(statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: inject('postgresAdminUrl') });
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
