@@ -1,0 +1,128 @@
+import { TokenctlError } from '../budget/errors.ts';
+import type { EstimatorName } from '../budget/estimate.ts';
+import { requireCount } from '../budget/tokens.ts';
+import type { Verdict } from '../budget/verdict.ts';
+import type { Ending } from '../ledger/commands.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { Runtime } from '../platform/runtime.ts';
+import {
+  checkAiType,
+  checkEstimate,
+  checkName,
+  checkUsage,
+  errorText,
+  type ReserveRequest,
+  type Usage,
+} from './input.ts';
+
+export interface GuardConfig {
+  readonly estimator: EstimatorName;
+  /** What a token read from the cache counts, in percent of a token; from 0 to 100. */
+  readonly cacheReadPercent: number;
+  /** What the log says the request came through: sdk, gateway, api. */
+  readonly requestType: string;
+}
+
+export type SettleUsage = Usage | { readonly unknown: true; readonly error?: unknown };
+
+const TTL_MOST_SECONDS = 2_678_400;
+const ID = /^[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
+
+/** Reserve before a call, settle or release after it. Every method may be called concurrently. */
+export class Guard {
+  readonly #ledger: Ledger;
+  readonly #runtime: Runtime;
+  readonly #config: GuardConfig;
+
+  constructor(ledger: Ledger, runtime: Runtime, config: GuardConfig) {
+    this.#ledger = ledger;
+    this.#runtime = runtime;
+    this.#config = config;
+  }
+
+  /**
+   * Admits a call and holds its estimate in every window at once, or denies it with every reason.
+   * When it resolves admitted, the reservation is durable. A ledger that can't answer denies.
+   * @throws invalid_input, key_reused, reservation_ended
+   */
+  async reserve(request: ReserveRequest): Promise<Verdict> {
+    const aiType = checkAiType(request.aiType);
+    const model = checkName('model', request.model);
+    const checked = checkEstimate(request.estimate, this.#config.estimator, model ?? undefined);
+    const requestId = checkName('requestId', request.requestId);
+    const key = checkName('idempotencyKey', request.idempotencyKey) ?? requestId;
+    const ttlSeconds =
+      request.ttlSeconds === undefined
+        ? null
+        : requireCount('ttlSeconds', request.ttlSeconds, 1, TTL_MOST_SECONDS);
+    return this.#ledger.reserve({
+      kind: 'reserve',
+      aiType,
+      ...checked,
+      model,
+      requestId,
+      requestType: this.#config.requestType,
+      idempotencyKey: key ?? this.#runtime.newId(),
+      keyGiven: key !== null,
+      ttlSeconds,
+    });
+  }
+
+  /**
+   * Replaces a hold by what the call used; reported usage is never capped. Unknown usage charges the
+   * hold. Settling again changes nothing; a late settle corrects an expired reservation.
+   * @throws invalid_input, reservation_not_found, ledger_unavailable, ledger_busy
+   */
+  async settle(reservationId: string, usage: SettleUsage): Promise<Ending> {
+    const id = checkId(reservationId);
+    if (typeof usage === 'object' && 'unknown' in usage) {
+      const errorMessage = errorText(usage.error);
+      return this.#ledger.end({
+        kind: 'settle',
+        id,
+        idempotencyKey: null,
+        usage: null,
+        model: null,
+        errorMessage,
+      });
+    }
+    const checked = checkUsage(usage, this.#config.cacheReadPercent);
+    return this.#ledger.end({
+      kind: 'settle',
+      id,
+      idempotencyKey: null,
+      usage: checked,
+      model: checkName('usage.model', usage.model),
+      errorMessage: null,
+    });
+  }
+
+  /**
+   * Drops a hold: the provider charged nothing. Releasing again changes nothing.
+   * @throws reservation_not_found, reservation_ended when it was settled, ledger_unavailable, ledger_busy
+   */
+  async release(reservationId: string, details: { readonly error?: unknown } = {}): Promise<Ending> {
+    return this.#ledger.end({
+      kind: 'release',
+      id: checkId(reservationId),
+      idempotencyKey: null,
+      errorMessage: errorText(details.error),
+    });
+  }
+
+  /** The verdict that a reserve would get now; reserves nothing and logs nothing. @throws invalid_input */
+  async check(request: Pick<ReserveRequest, 'aiType' | 'estimate' | 'model'>): Promise<Verdict> {
+    const aiType = checkAiType(request.aiType);
+    const checked = checkEstimate(request.estimate, this.#config.estimator, request.model);
+    return this.#ledger.check({ aiType, ...checked });
+  }
+}
+
+function checkId(value: unknown): string {
+  if (typeof value === 'string' && ID.test(value)) return value.toLowerCase();
+  throw new TokenctlError(
+    'reservation_not_found',
+    'there is no such reservation: its id is verdict.reservation.id of an admitted reserve',
+    { field: 'reservationId' },
+  );
+}
