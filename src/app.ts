@@ -2,6 +2,7 @@ import type { AdmissionRequest } from './budget/decide.ts';
 import { invalidInput, TokenctlError } from './budget/errors.ts';
 import { resolveLimits, type Settings } from './budget/limits.ts';
 import type { Verdict } from './budget/verdict.ts';
+import { isoTime } from './budget/windows.ts';
 import type { DatabaseTarget } from './config/database.ts';
 import { importRows, type ImportRow } from './ledger/import.ts';
 import { Ledger } from './ledger/ledger.ts';
@@ -15,7 +16,7 @@ import {
   type UndoRequest,
 } from './ledger/resets.ts';
 import type { MigrationReport } from './ledger/schema/report.ts';
-import { requireCurrent } from './ledger/schema/state.ts';
+import { requireCurrent, type SchemaState } from './ledger/schema/state.ts';
 import { statusReport, type StatusReport } from './ledger/status.ts';
 import { step } from './ledger/steps.ts';
 import { verifyCounts, type Difference } from './ledger/verify.ts';
@@ -287,4 +288,44 @@ export async function migrateDatabase(options: MigrateOptions): Promise<Migratio
   const { migrateSqlite } = await import('./ledger/schema/sqlite.ts');
   if (!dryRun) makeDirectoryOf(target.url);
   return migrateSqlite({ path: target.url, runtime, dryRun, firstSettings });
+}
+
+/** Where and what a database is. */
+export interface DatabaseInfo {
+  readonly kind: DatabaseTarget['kind'];
+  readonly location: string;
+  readonly source: DatabaseTarget['source'];
+  readonly state: SchemaState;
+  /** Such as 'SQLite 3.50.4' or 'PostgreSQL 18.4'; null when it could not be asked. */
+  readonly server: string | null;
+  readonly migrations: {
+    readonly applied: readonly string[];
+    readonly pending: readonly string[];
+    readonly unknown: readonly string[];
+  };
+  /** Since when it counts. */
+  readonly since: string | null;
+  readonly sizeBytes: number | null;
+  readonly logRows: number | null;
+  readonly limitsRevision: number | null;
+}
+
+/** Looks at a database as it is; creates and changes nothing. @throws database_unusable, ledger_unavailable */
+export async function databaseInfo(target: DatabaseTarget): Promise<DatabaseInfo> {
+  const { kind, location, source } = target;
+  const about =
+    kind === 'sqlite'
+      ? (await import('./ledger/schema/sqlite-state.ts')).sqliteInfo(target.url)
+      : await (await import('./ledger/schema/postgres-state.ts')).postgresInfo(target.url);
+  const { schema, sinceMs, ...rest } = about;
+  const { state, applied, pending, unknown } = schema;
+  return {
+    kind,
+    location,
+    source,
+    state,
+    migrations: { applied, pending, unknown },
+    since: sinceMs === null ? null : isoTime(sinceMs),
+    ...rest,
+  };
 }

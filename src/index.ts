@@ -5,13 +5,16 @@ import { parseEstimatorName, type EstimatorName } from './budget/estimate.ts';
 import { settingsFromEnvironment } from './budget/environment-limits.ts';
 import { requireCount } from './budget/tokens.ts';
 import type { Estimate, Reason, ReasonCode, Reservation, Verdict } from './budget/verdict.ts';
-import { targetFromOptions } from './config/library.ts';
+import { parseDatabase, resolveDatabase } from './config/database.ts';
+import { loadConfig } from './config/file.ts';
 import { Guard, type SettleUsage } from './guard/guard.ts';
 import type { EstimateInput, ReserveRequest, Usage } from './guard/input.ts';
 import { BudgetDeniedError, runGuarded, type Called } from './guard/run.ts';
 import type { Ending } from './ledger/commands.ts';
 import type { StatusReport } from './ledger/status.ts';
-import { processEnvironment, warnProcess } from './platform/process.ts';
+import { readTextFile } from './platform/files.ts';
+import { systemHost } from './platform/process.ts';
+import { warnProcess } from './platform/warning.ts';
 import { systemRuntime } from './platform/runtime.ts';
 
 /** The library's face: `const tokenctl = await openTokenctl()`. */
@@ -75,9 +78,17 @@ export interface Tokenctl {
  */
 export async function openTokenctl(options: OpenOptions = {}): Promise<Tokenctl> {
   const { config = {}, create = false } = options;
-  const environment = processEnvironment();
+  const host = systemHost();
   const runtime = systemRuntime;
-  const estimator = parseEstimatorName(config.estimator ?? 'words', 'config.estimator');
+  const file = await loadConfig({
+    directory: host.directory,
+    userDirectory: host.configDirectory,
+    systemDirectory: host.systemConfigDirectory,
+  });
+  const estimator = parseEstimatorName(
+    config.estimator ?? file.estimator ?? 'words',
+    'config.estimator',
+  );
   const cacheReadPercent = requireCount(
     'config.cacheReadPercent',
     config.cacheReadPercent ?? 100,
@@ -86,11 +97,14 @@ export async function openTokenctl(options: OpenOptions = {}): Promise<Tokenctl>
   );
   const timeoutMs = requireCount('config.timeoutMs', config.timeoutMs ?? 5_000, 10, 60_000);
   const app: App = await openApp({
-    target: await targetFromOptions(options.databaseUrl, environment),
+    target:
+      options.databaseUrl === undefined
+        ? resolveDatabase({ ...host, config: file.database, readSecret: readTextFile })
+        : parseDatabase(options.databaseUrl, 'databaseUrl', 'option', host.directory),
     runtime,
     create,
     timeoutMs,
-    firstSettings: settingsFromEnvironment(environment),
+    firstSettings: settingsFromEnvironment(host.environment),
   });
   try {
     await app.limits();

@@ -101,7 +101,10 @@ export class Guard {
    * Drops a hold: the provider charged nothing. Releasing again changes nothing.
    * @throws reservation_not_found, reservation_ended when it was settled, ledger_unavailable, ledger_busy
    */
-  async release(reservationId: string, details: { readonly error?: unknown } = {}): Promise<Ending> {
+  async release(
+    reservationId: string,
+    details: { readonly error?: unknown } = {},
+  ): Promise<Ending> {
     return this.#ledger.end({
       kind: 'release',
       id: checkId(reservationId),

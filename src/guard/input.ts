@@ -65,7 +65,10 @@ export function checkEstimate(
   }
   const { items } = given;
   if (!Array.isArray(items) || items.length === 0 || items.length > BATCH_ITEMS_MOST) {
-    throw invalidInput('estimate.items', `must be a list of 1 to ${String(BATCH_ITEMS_MOST)} estimates`);
+    throw invalidInput(
+      'estimate.items',
+      `must be a list of 1 to ${String(BATCH_ITEMS_MOST)} estimates`,
+    );
   }
   let input = 0;
   let output = 0;

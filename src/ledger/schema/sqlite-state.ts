@@ -1,8 +1,8 @@
 import type Database from 'better-sqlite3';
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { migrationNames } from '../../platform/package-files.ts';
-import { openSqliteFile } from '../sqlite.ts';
-import { schemaStatus, type SchemaStatus } from './state.ts';
+import { openSqliteFile, unusable } from '../sqlite.ts';
+import { schemaStatus, type DatabaseAbout, type SchemaStatus } from './state.ts';
 
 /** How an open database stands to the migrations that this version knows. */
 export function sqliteSchema(database: Database.Database): SchemaStatus {
@@ -28,13 +28,51 @@ export function tablesOf(database: Database.Database): Set<string> {
   return new Set(names.all() as string[]);
 }
 
+const MISSING = (): SchemaStatus => ({
+  state: 'missing',
+  applied: [],
+  pending: migrationNames('sqlite'),
+  unknown: [],
+});
+
 /** The same of a file that is not open; changes nothing. @throws database_unusable */
 export function readSqliteSchema(path: string): SchemaStatus {
-  if (!existsSync(path))
-    return { state: 'missing', applied: [], pending: migrationNames('sqlite'), unknown: [] };
+  return existsSync(path) ? withFile(path, sqliteSchema) : MISSING();
+}
+
+/** What and how large a file is. @throws database_unusable */
+export function sqliteInfo(path: string): DatabaseAbout {
+  const nothing = {
+    server: null,
+    sinceMs: null,
+    sizeBytes: null,
+    logRows: null,
+    limitsRevision: null,
+  };
+  if (!existsSync(path)) return { schema: MISSING(), ...nothing };
+  return withFile(path, (database) => {
+    const schema = sqliteSchema(database);
+    const value = (sql: string): unknown => database.prepare(sql).pluck().get();
+    const server = `SQLite ${String(value('SELECT sqlite_version()'))}`;
+    const sizeBytes = statSync(path).size;
+    if (schema.state !== 'current') return { ...nothing, schema, server, sizeBytes };
+    return {
+      schema,
+      server,
+      sizeBytes,
+      sinceMs: value('SELECT min(created_at_ms) FROM limit_revisions') as number | null,
+      logRows: value('SELECT count(*) FROM token_usage_logs') as number,
+      limitsRevision: value('SELECT max(revision) FROM limit_revisions') as number | null,
+    };
+  });
+}
+
+function withFile<T>(path: string, work: (database: Database.Database) => T): T {
   const database = openSqliteFile(path);
   try {
-    return sqliteSchema(database);
+    return work(database);
+  } catch (error) {
+    throw unusable(path, error);
   } finally {
     database.close();
   }

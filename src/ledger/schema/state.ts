@@ -73,3 +73,13 @@ export function requireCurrent(status: SchemaStatus, location: string, flag: str
       );
   }
 }
+
+/** What can be said about a database without opening its ledger. */
+export interface DatabaseAbout {
+  readonly schema: SchemaStatus;
+  readonly server: string | null;
+  readonly sinceMs: number | null;
+  readonly sizeBytes: number | null;
+  readonly logRows: number | null;
+  readonly limitsRevision: number | null;
+}
