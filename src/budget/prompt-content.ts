@@ -5,11 +5,11 @@ import { invalidInput } from './errors.ts';
  * types, so that the SDK's own parameters fit without depending on the SDK.
  */
 
-export interface PromptBlock {
+interface PromptBlock {
   readonly type: string;
 }
 
-export interface PromptMessage {
+interface PromptMessage {
   readonly role: string;
   readonly content: string | readonly PromptBlock[];
 }
@@ -123,7 +123,8 @@ function requireList(field: string, value: unknown): readonly unknown[] {
 
 function jsonText(value: unknown): string {
   try {
-    return (JSON.stringify(value) as string | undefined) ?? '';
+    // In a list, since what JSON has no word for is null there, and undefined alone.
+    return JSON.stringify([value]).slice(1, -1);
   } catch {
     throw invalidInput('prompt', "has a part that can't be written as JSON");
   }

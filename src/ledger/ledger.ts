@@ -122,7 +122,7 @@ export class Ledger {
     return this.#attempt('read', work);
   }
 
-  /** Runs an idempotent change under the ledger's lock. @throws ledger_unavailable when it can't be had in time */
+  /** Runs a change under the ledger's lock. When the connection is lost it may have been made. @throws ledger_unavailable when it can't be had in time */
   write<T>(work: (ops: Operations) => Step<T>): Promise<T> {
     return this.#attempt('write', work);
   }
@@ -251,7 +251,7 @@ export class Ledger {
           'ledger_unavailable',
           busy
             ? `the ledger (${this.#connection.location}) stayed locked for ${String(this.#timeoutMs)} ms`
-            : `the ledger (${this.#connection.location}) could not be reached for ${String(this.#timeoutMs)} ms${detail(cause)}`,
+            : `the ledger (${this.#connection.location}) could not be reached for ${String(this.#timeoutMs)} ms${this.#because(cause)}`,
           'tokenctl db info',
         );
       }
@@ -266,7 +266,7 @@ export class Ledger {
     this.#refuse(
       waiting,
       'ledger_unavailable',
-      `the ledger (${this.#connection.location}) can't be used${detail(error)}`,
+      `the ledger (${this.#connection.location}) can't be used${this.#because(error)}`,
       'tokenctl db info',
     );
   }
@@ -325,12 +325,14 @@ export class Ledger {
         if (error instanceof TokenctlError) throw error;
         const kind = this.#connection.classify(error);
         if (kind === 'content') throw error;
-        if (kind === 'unusable' || this.#runtime.monotonicMs() >= deadlineMs) {
+        // A lost change may have been made, so it is not made again; a lost read is tried once more.
+        const givenUp = kind === 'lost' && (mode === 'write' || failures > 0);
+        if (kind === 'unusable' || givenUp || this.#runtime.monotonicMs() >= deadlineMs) {
           throw new TokenctlError(
             'ledger_unavailable',
             kind === 'busy'
               ? `the ledger (${this.#connection.location}) stayed locked for ${String(this.#timeoutMs)} ms`
-              : `the ledger (${this.#connection.location}) can't be ${kind === 'lost' ? 'reached' : 'used'}${detail(error)}`,
+              : `the ledger (${this.#connection.location}) can't be ${kind === 'lost' ? 'reached' : 'used'}${this.#because(error)}`,
             { cause: error, fix: 'tokenctl db info' },
           );
         }
@@ -338,8 +340,8 @@ export class Ledger {
       }
     }
   }
-}
 
-function detail(error: unknown): string {
-  return error instanceof Error && error.message !== '' ? `: ${error.message}` : '';
+  #because(error: unknown): string {
+    return error === null ? '' : `: ${this.#connection.explain(error)}`;
+  }
 }

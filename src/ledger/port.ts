@@ -196,6 +196,8 @@ export interface Connection {
   /** Runs `work` in one transaction; a write transaction holds the ledger's lock from its start. */
   transaction<T>(mode: 'read' | 'write', work: (ops: Operations) => Step<T>): Promise<T>;
   classify(error: unknown): FailureKind;
+  /** Why it failed, in words for an operator, without secrets. */
+  explain(error: unknown): string;
   /** For messages: where the database is, without its password. */
   readonly location: string;
   close(): Promise<void>;

@@ -1,12 +1,11 @@
 import pg from 'pg';
-import { TokenctlError } from '../budget/errors.ts';
+import { classify, explain, isMissingDatabase, unreachable } from './postgres-errors.ts';
 import { SQL } from './postgres-statements.ts';
 import type {
   AdjustmentKind,
   Connection,
   DueHold,
   EndedLog,
-  FailureKind,
   LogRow,
   NewAdjustment,
   NewLog,
@@ -28,6 +27,8 @@ export interface PostgresOptions {
   readonly nowMs?: () => number;
   /** The longest that connecting or one statement may take, in ms. */
   readonly timeoutMs?: number;
+  /** Runs on every new connection, before anything else: refuses a schema that does not fit. */
+  readonly onConnect?: (client: pg.Client) => Promise<void>;
 }
 
 /** Due holds charged and deltas folded by one batch, at most. */
@@ -45,12 +46,7 @@ export async function connectPostgres(
     connectionTimeoutMillis: timeoutMs,
     query_timeout: timeoutMs * 2,
     keepAlive: true,
-    types: {
-      getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
-        oid === INT8
-          ? readBigint
-          : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
-    },
+    types: { getTypeParser: parserOf as typeof pg.types.getTypeParser },
   });
   // A connection lost while idle is reported here; the next statement fails and reconnects.
   client.on('error', () => undefined);
@@ -68,7 +64,12 @@ export async function connectPostgres(
   return client;
 }
 
+/** bigint's type number in PostgreSQL. */
 const INT8 = 20;
+
+function parserOf(oid: number, format: 'text' | 'binary' = 'text'): unknown {
+  return oid === INT8 ? readBigint : pg.types.getTypeParser(oid, format);
+}
 
 /** Sums above 2^53 - 1 are read as that, which is above every limit. */
 function readBigint(text: string): number {
@@ -94,8 +95,21 @@ export function openPostgres(options: PostgresOptions): Connection {
     if (lost !== null) lost.end().catch(() => undefined);
   };
 
+  const connect = async (): Promise<pg.Client> => {
+    const fresh = await connectPostgres(target, timeoutMs).catch((error: unknown) => {
+      throw isMissingDatabase(error) ? unreachable(target, error) : error;
+    });
+    try {
+      await options.onConnect?.(fresh);
+    } catch (error) {
+      fresh.end().catch(() => undefined);
+      throw error;
+    }
+    return fresh;
+  };
+
   const run = async <T>(mode: 'read' | 'write', work: (ops: Operations) => Step<T>): Promise<T> => {
-    client ??= await connectPostgres(target, timeoutMs);
+    client ??= await connect();
     const open = client;
     try {
       const nowSql = now ?? String(options.nowMs?.() ?? 0);
@@ -126,6 +140,7 @@ export function openPostgres(options: PostgresOptions): Connection {
       return mine;
     },
     classify,
+    explain,
     async close() {
       await turn;
       const open = client;
@@ -139,27 +154,6 @@ interface Prelude {
   now_ms: number;
   revision: number | null;
   settings: string | null;
-}
-
-function classify(error: unknown): FailureKind {
-  if (error instanceof TokenctlError) return 'unusable';
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  if (!/^[0-9A-Z]{5}$/.test(code)) {
-    // Not an answer of the server: a socket error, a time-out, or a connection that ended.
-    return error instanceof pg.DatabaseError || isConnectionError(error) ? 'lost' : 'content';
-  }
-  if (code.startsWith('08') || code.startsWith('57P') || code === '53300') return 'lost';
-  if (code === '55P03' || code === '57014' || code === '40P01' || code === '40001') return 'busy';
-  // An idle-in-transaction time-out ended the session.
-  if (code === '25P03' || code === '25P04') return 'lost';
-  if (code.startsWith('22') || code.startsWith('23')) return 'content';
-  return 'unusable';
-}
-
-function isConnectionError(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  if ('code' in error && /^(E[A-Z]+|ERR_)/.test(String(error.code))) return true;
-  return /connection|timeout|terminated|not queryable|socket/i.test(error.message);
 }
 
 function operations(client: pg.Client, prelude: Prelude, expired: number): Operations {

@@ -43,8 +43,7 @@ export function* resetUsage(ops: Operations, request: ResetRequest): Step<ResetR
   const rows = yield* step(ops.windows(starts, null));
   const chosen = rows.filter(
     (row) =>
-      row.aiType !== null &&
-      (request.aiTypes.length === 0 || request.aiTypes.includes(row.aiType)),
+      row.aiType !== null && (request.aiTypes.length === 0 || request.aiTypes.includes(row.aiType)),
   );
   const lowered: Lowered[] = chosen.map((row) => lower(row, request.toTokens ?? 0));
   for (const kind of kinds) {
@@ -57,22 +56,20 @@ export function* resetUsage(ops: Operations, request: ResetRequest): Step<ResetR
   const changes = changing.map(({ row, by }) => changeOf(row, by));
   if (request.dryRun || changing.length === 0) return { id: null, changes };
   const id = (yield* step(ops.newestResetId())) + 1;
-  const adjustments = changing.map(
-    ({ row, by }): NewAdjustment => ({
-      kind: 'reset',
-      resetId: id,
-      aiType: row.aiType,
-      windowKind: row.kind,
-      windowStart: row.start,
-      tokensIn: -by.tokensIn,
-      tokensOut: -by.tokensOut,
-      used: -by.used,
-      requests: -by.requests,
-      actor: request.actor,
-      reason: request.reason,
-      atMs: ops.nowMs,
-    }),
-  );
+  const adjustments = changing.map(({ row, by }): NewAdjustment => ({
+    kind: 'reset',
+    resetId: id,
+    aiType: row.aiType,
+    windowKind: row.kind,
+    windowStart: row.start,
+    tokensIn: -by.tokensIn,
+    tokensOut: -by.tokensOut,
+    used: -by.used,
+    requests: -by.requests,
+    actor: request.actor,
+    reason: request.reason,
+    atMs: ops.nowMs,
+  }));
   yield* step(ops.insertAdjustments(adjustments));
   return { id, changes };
 }
@@ -90,7 +87,8 @@ interface Lowered {
 }
 
 function lower(row: WindowRow, to: number): Lowered {
-  if (to >= row.used && to > 0) return { row, by: { tokensIn: 0, tokensOut: 0, used: 0, requests: 0 } };
+  if (to >= row.used && to > 0)
+    return { row, by: { tokensIn: 0, tokensOut: 0, used: 0, requests: 0 } };
   const kept = (tokens: number): number =>
     row.used === 0 ? 0 : Math.floor((tokens * to) / row.used);
   return {
@@ -111,10 +109,22 @@ function lowerBy(row: WindowRow, parts: readonly Lowered[]): Lowered {
   return {
     row,
     by: {
-      tokensIn: Math.min(row.tokensIn, sum((by) => by.tokensIn)),
-      tokensOut: Math.min(row.tokensOut, sum((by) => by.tokensOut)),
-      used: Math.min(row.used, sum((by) => by.used)),
-      requests: Math.min(row.requests + row.requestsReset, sum((by) => by.requests)),
+      tokensIn: Math.min(
+        row.tokensIn,
+        sum((by) => by.tokensIn),
+      ),
+      tokensOut: Math.min(
+        row.tokensOut,
+        sum((by) => by.tokensOut),
+      ),
+      used: Math.min(
+        row.used,
+        sum((by) => by.used),
+      ),
+      requests: Math.min(
+        row.requests + row.requestsReset,
+        sum((by) => by.requests),
+      ),
     },
   };
 }
@@ -183,7 +193,9 @@ export function* undoReset(ops: Operations, request: UndoRequest): Step<ResetRes
       ({ aiType, start }) => aiType === adjustment.aiType && start === adjustment.windowStart,
     );
     if (row === undefined) return [];
-    return [changeOf(row, { ...adjustment, used: -adjustment.used, requests: -adjustment.requests })];
+    return [
+      changeOf(row, { ...adjustment, used: -adjustment.used, requests: -adjustment.requests }),
+    ];
   });
   if (request.dryRun) return { id: null, changes };
   yield* step(ops.insertAdjustments(given));

@@ -23,6 +23,8 @@ import { fromScope, SATURATED, scopeOf, writtenTime } from './values.ts';
 export interface SqliteOptions {
   readonly path: string;
   readonly runtime: Runtime;
+  /** Runs once it is open, before anything else: refuses a schema that does not fit. */
+  readonly onOpen?: (database: Database.Database) => void;
 }
 
 /** Opens an existing SQLite file. @throws database_missing, database_unusable */
@@ -77,8 +79,14 @@ export function unusable(path: string, error: unknown): unknown {
   return error;
 }
 
-export function openSqlite({ path, runtime }: SqliteOptions): Connection {
+export function openSqlite({ path, runtime, onOpen }: SqliteOptions): Connection {
   const database = openSqliteFile(path);
+  try {
+    onOpen?.(database);
+  } catch (error) {
+    database.close();
+    throw unusable(path, error);
+  }
   const statements = new Map<string, Database.Statement>();
   const statement = (sql: string): Database.Statement => {
     let prepared = statements.get(sql);
@@ -106,6 +114,10 @@ export function openSqlite({ path, runtime }: SqliteOptions): Connection {
       });
     },
     classify,
+    explain: (error) => {
+      const told = unusable(path, error);
+      return told instanceof Error ? told.message : String(told);
+    },
     close() {
       database.close();
       return Promise.resolve();

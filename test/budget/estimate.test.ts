@@ -144,7 +144,7 @@ describe('every estimate', () => {
   });
 
   it.each([null, 5, undefined])('refuses %j as a prompt', (prompt) => {
-    expect(() => estimateInput(prompt as unknown as string, 'words')).toThrowError(
+    expect(() => estimateInput(prompt as unknown as string, 'words')).toThrow(
       expect.objectContaining({ code: 'invalid_input', field: 'prompt' }) as Error,
     );
   });
@@ -162,7 +162,7 @@ describe('the estimator of the configuration', () => {
   it.each(['', 'exact', 5, null, undefined, 'constructor'])(
     '%j is refused with the list',
     (value) => {
-      expect(() => parseEstimatorName(value, 'TOKENCTL_ESTIMATOR')).toThrowError(
+      expect(() => parseEstimatorName(value, 'TOKENCTL_ESTIMATOR')).toThrow(
         expect.objectContaining({
           code: 'invalid_input',
           field: 'TOKENCTL_ESTIMATOR',

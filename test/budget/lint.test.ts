@@ -303,7 +303,7 @@ describe('any settings', () => {
     })
     .filter((candidate) => {
       try {
-        checkSettings(candidate as Settings);
+        checkSettings(candidate);
         return true;
       } catch {
         return false;

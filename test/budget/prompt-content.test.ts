@@ -26,6 +26,7 @@ describe('what counts as text', () => {
       { type: 'tool_result', content: [{ type: 'text', text: 'deep' }] },
       ['deep'],
     ],
+    ['a tool call without input', { type: 'tool_use', name: 'f' }, ['f', 'null']],
     [
       'a text document with title and context',
       { type: 'document', title: 'T', context: 'C', source: { type: 'text', data: 'D' } },
@@ -118,7 +119,7 @@ describe('prompts that are no prompts', () => {
       'prompt: has over 1000000 parts',
     ],
   ])('%s is refused', (_, prompt, message) => {
-    expect(() => promptParts(prompt as PromptContent)).toThrowError(
+    expect(() => promptParts(prompt as PromptContent)).toThrow(
       expect.objectContaining({ code: 'invalid_input', message }) as Error,
     );
   });

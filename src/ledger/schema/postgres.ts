@@ -6,6 +6,7 @@ import { windowAt } from '../../budget/windows.ts';
 import { migrationNames, readMigration } from '../../platform/package-files.ts';
 import type { Runtime } from '../../platform/runtime.ts';
 import { postgresTarget, type PostgresTarget } from '../postgres-url.ts';
+import { unreachable } from '../postgres-errors.ts';
 import { connectPostgres } from '../postgres.ts';
 import { scopeOf } from '../values.ts';
 import {
@@ -16,7 +17,7 @@ import {
   type MigrationReport,
   type OldUsage,
 } from './report.ts';
-import { schemaStatus, type SchemaStatus } from './state.ts';
+import { postgresSchema } from './postgres-state.ts';
 
 /**
  * PostgreSQL migrations, run on the driver: the folders are Prisma's, and so are the rows in
@@ -25,50 +26,6 @@ import { schemaStatus, type SchemaStatus } from './state.ts';
 
 const PRISMA_LOCK = 72_707_369;
 const TIMEOUT_MS = 5_000;
-
-/** A connection error as one clear line, without the password. */
-export function unreachable(target: PostgresTarget, error: unknown): unknown {
-  if (error instanceof TokenctlError || !(error instanceof Error)) return error;
-  const code = 'code' in error ? String(error.code) : '';
-  if (code === '3D000') {
-    return new TokenctlError('database_missing', `there is no database at ${target.location}`, {
-      cause: error,
-      fix: 'check the name, or create it: tokenctl db migrate --database URL',
-    });
-  }
-  const [say, fix] =
-    code === '28P01' || code === '28000'
-      ? ['the login was refused', 'check user and password in the URL']
-      : code === 'ECONNREFUSED'
-        ? ['nothing listens there', 'start PostgreSQL, or check host and port']
-        : code === 'ENOTFOUND' || code === 'EAI_AGAIN'
-          ? ['the host name is unknown', 'check the host in the URL']
-          : [error.message === '' ? code : error.message, 'check the URL and the server'];
-  return new TokenctlError('ledger_unavailable', `${target.location} can't be reached: ${say}`, {
-    cause: error,
-    fix,
-  });
-}
-
-export async function postgresSchema(client: pg.Client): Promise<SchemaStatus> {
-  const { rows: tables } = await client.query<{ name: string }>(
-    `SELECT table_name AS name FROM information_schema.tables
-     WHERE table_schema = current_schema() AND table_name IN ('_prisma_migrations', 'token_usage', 'token_usage_logs')`,
-  );
-  const has = (name: string): boolean => tables.some((table) => table.name === name);
-  const applied = has('_prisma_migrations')
-    ? (
-        await client.query<{ name: string }>(
-          'SELECT migration_name AS name FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL ORDER BY 1',
-        )
-      ).rows.map((row) => row.name)
-    : null;
-  return schemaStatus(
-    migrationNames('postgresql'),
-    applied,
-    has('token_usage') || has('token_usage_logs'),
-  );
-}
 
 export interface MigratePostgresOptions {
   readonly url: string;

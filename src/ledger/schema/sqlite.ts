@@ -4,7 +4,7 @@ import { TokenctlError } from '../../budget/errors.ts';
 import { scopeLabels } from '../../budget/labels.ts';
 import { NO_SETTINGS, resolveLimits, type Settings } from '../../budget/limits.ts';
 import { windowAt } from '../../budget/windows.ts';
-import { migrationNames, readMigration } from '../../platform/package-files.ts';
+import { readMigration } from '../../platform/package-files.ts';
 import type { Runtime } from '../../platform/runtime.ts';
 import { unusable } from '../sqlite.ts';
 import { scopeOf } from '../values.ts';
@@ -16,36 +16,13 @@ import {
   type MigrationReport,
   type OldUsage,
 } from './report.ts';
-import { schemaStatus, type SchemaStatus } from './state.ts';
+import { sqliteSchema, tablesOf } from './sqlite-state.ts';
 
 /**
  * SQLite migrations, run on the driver: the migration folders are Prisma's, and so are the rows in
  * _prisma_migrations, but everything happens in one transaction under the write lock. So two
  * processes may start at once, and a migration is done wholly or not at all.
  */
-
-/** How an open database stands to the migrations that this version knows. */
-export function sqliteSchema(database: Database.Database): SchemaStatus {
-  const tables = tablesOf(database);
-  const applied = tables.has('_prisma_migrations')
-    ? (database
-        .prepare(
-          'SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL ORDER BY migration_name',
-        )
-        .pluck()
-        .all() as string[])
-    : null;
-  return schemaStatus(
-    migrationNames('sqlite'),
-    applied,
-    tables.has('token_usage_logs') || tables.has('token_usage'),
-  );
-}
-
-function tablesOf(database: Database.Database): Set<string> {
-  const names = database.prepare(`SELECT name FROM sqlite_master WHERE type = 'table'`).pluck();
-  return new Set(names.all() as string[]);
-}
 
 export interface MigrateSqliteOptions {
   readonly path: string;

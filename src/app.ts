@@ -1,0 +1,290 @@
+import type { AdmissionRequest } from './budget/decide.ts';
+import { invalidInput, TokenctlError } from './budget/errors.ts';
+import { resolveLimits, type Settings } from './budget/limits.ts';
+import type { Verdict } from './budget/verdict.ts';
+import type { DatabaseTarget } from './config/database.ts';
+import { importRows, type ImportRow } from './ledger/import.ts';
+import { Ledger } from './ledger/ledger.ts';
+import { limitsReader, type LimitsInForce } from './ledger/limits-in-force.ts';
+import type { Connection } from './ledger/port.ts';
+import {
+  resetUsage,
+  undoReset,
+  type ResetRequest,
+  type ResetResult,
+  type UndoRequest,
+} from './ledger/resets.ts';
+import type { MigrationReport } from './ledger/schema/report.ts';
+import { requireCurrent } from './ledger/schema/state.ts';
+import { statusReport, type StatusReport } from './ledger/status.ts';
+import { step } from './ledger/steps.ts';
+import { verifyCounts, type Difference } from './ledger/verify.ts';
+import { makeDirectoryOf } from './platform/directories.ts';
+import { exists } from './platform/files.ts';
+import type { Runtime } from './platform/runtime.ts';
+import type { Store } from './store/client.ts';
+import type { LimitRevision } from './store/limit-revisions.ts';
+import type { PastReset } from './store/resets.ts';
+
+/** Puts the parts together: everything that the command line, the library and the server can do. */
+
+export interface AppOptions {
+  readonly target: DatabaseTarget;
+  readonly runtime: Runtime;
+  /** Creates a missing SQLite file, and brings an older one up to date. The default file always may be. */
+  readonly create?: boolean;
+  /** The first revision of a database that is created; null for the defaults. */
+  readonly firstSettings?: Settings | null;
+  /** How long a command may wait for its commit, in ms. */
+  readonly timeoutMs?: number;
+  /** Replaces PostgreSQL's clock, for tests. */
+  readonly databaseNowMs?: () => number;
+}
+
+/** Who changes something, and why. */
+export interface ChangeNote {
+  readonly source: string;
+  readonly actor: string | null;
+  readonly reason: string | null;
+  readonly dryRun?: boolean;
+}
+
+/**
+ * Opens the ledger. SQLite is checked at once, PostgreSQL when it is first used.
+ * @throws database_missing, database_not_migrated, database_newer, database_unusable
+ */
+export async function openApp(options: AppOptions): Promise<App> {
+  const { target, runtime, timeoutMs } = options;
+  const { connection, created } =
+    target.kind === 'sqlite' ? await openSqliteFile(options) : await openPostgresServer(options);
+  const ledger = new Ledger({
+    connection,
+    runtime,
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  });
+  return new App(target, ledger, runtime, created);
+}
+
+interface Opened {
+  readonly connection: Connection;
+  readonly created: boolean;
+}
+
+async function openSqliteFile(options: AppOptions): Promise<Opened> {
+  const { target, runtime } = options;
+  const mayCreate = options.create === true || target.source === 'default';
+  const { openSqlite } = await import('./ledger/sqlite.ts');
+  const { readSqliteSchema, sqliteSchema } = await import('./ledger/schema/sqlite-state.ts');
+  const existed = exists(target.url);
+  if (!existed && !mayCreate) {
+    requireCurrent(
+      { state: 'missing', applied: [], pending: [], unknown: [] },
+      target.location,
+      flagOf(target),
+    );
+  }
+  const migrate = async (): Promise<void> => {
+    const { migrateSqlite } = await import('./ledger/schema/sqlite.ts');
+    makeDirectoryOf(target.url);
+    migrateSqlite({
+      path: target.url,
+      runtime,
+      dryRun: false,
+      firstSettings: options.firstSettings ?? null,
+    });
+  };
+  if (!existed) await migrate();
+  const open = (): Connection =>
+    openSqlite({
+      path: target.url,
+      runtime,
+      onOpen: (database) => {
+        requireCurrent(sqliteSchema(database), target.location, flagOf(target));
+      },
+    });
+  try {
+    return { connection: open(), created: !existed };
+  } catch (error) {
+    const outdated = error instanceof TokenctlError && error.code === 'database_not_migrated';
+    if (!outdated || !mayCreate || !existed) throw error;
+  }
+  // Older tables of a backend are adopted by `db migrate` only, which shows its plan first.
+  if (readSqliteSchema(target.url).state === 'older_tables')
+    return { connection: open(), created: false };
+  await migrate();
+  return { connection: open(), created: false };
+}
+
+async function openPostgresServer(options: AppOptions): Promise<Opened> {
+  const { target, timeoutMs, databaseNowMs } = options;
+  const { openPostgres } = await import('./ledger/postgres.ts');
+  const { postgresSchema } = await import('./ledger/schema/postgres-state.ts');
+  const { postgresTarget } = await import('./ledger/postgres-url.ts');
+  postgresTarget(target.url);
+  const connection = openPostgres({
+    url: target.url,
+    onConnect: async (client) => {
+      requireCurrent(await postgresSchema(client), target.location, flagOf(target));
+    },
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(databaseNowMs === undefined ? {} : { nowMs: databaseNowMs }),
+  });
+  return { connection, created: false };
+}
+
+/** How a command names the same database again, without its password. */
+function flagOf(target: DatabaseTarget): string {
+  return target.source === 'flag' || target.source === 'option'
+    ? `--database ${target.kind === 'sqlite' ? target.location : 'URL'}`
+    : '';
+}
+
+export class App {
+  readonly created: boolean;
+  readonly ledger: Ledger;
+  readonly #target: DatabaseTarget;
+  readonly #runtime: Runtime;
+
+  constructor(target: DatabaseTarget, ledger: Ledger, runtime: Runtime, created: boolean) {
+    this.#target = target;
+    this.#runtime = runtime;
+    this.ledger = ledger;
+    this.created = created;
+  }
+
+  /** Where the database is, without its password. */
+  get location(): string {
+    return this.#target.location;
+  }
+
+  get runtime(): Runtime {
+    return this.#runtime;
+  }
+
+  /** The ledger at this instant. @throws ledger_unavailable */
+  async status(request: { month?: string; aiType?: string } = {}): Promise<StatusReport> {
+    const snapshot = await this.ledger.snapshot(request);
+    return statusReport(snapshot, this.location, request.aiType ?? null);
+  }
+
+  /** A dry admission; a lost ledger denies. */
+  check(request: AdmissionRequest): Promise<Verdict> {
+    return this.ledger.check(request);
+  }
+
+  /** The limits in force now. @throws ledger_unavailable */
+  limits(): Promise<LimitsInForce> {
+    const read = limitsReader();
+    return this.ledger.read(function* (ops) {
+      return read(yield* step(ops.newestRevision()));
+    });
+  }
+
+  /** Changes the limits by a new revision, unless nothing would change. @throws invalid_input, limits_changed */
+  async changeLimits(
+    change: (settings: Settings) => Settings,
+    note: ChangeNote,
+  ): Promise<{ before: LimitsInForce; after: LimitsInForce; changed: boolean }> {
+    const before = await this.limits();
+    const settings = change(before.settings);
+    const changed = canonical(settings) !== canonical(before.settings);
+    const after = (revision: number): LimitsInForce => ({
+      revision,
+      settings,
+      ...resolveLimits(settings),
+    });
+    if (!changed || note.dryRun === true) return { before, after: after(before.revision), changed };
+    const { appendRevision } = await import('./store/limit-revisions.ts');
+    const revision = await this.#withStore((store) =>
+      appendRevision(store, {
+        after: before.revision,
+        settings,
+        source: note.source,
+        actor: note.actor,
+        reason: note.reason,
+        atMs: this.#runtime.nowMs(),
+      }),
+    );
+    return { before, after: after(revision), changed };
+  }
+
+  /** Every change of limits, the newest first. */
+  async limitHistory(): Promise<LimitRevision[]> {
+    await this.limits();
+    const { listRevisions } = await import('./store/limit-revisions.ts');
+    return this.#withStore(listRevisions);
+  }
+
+  /** Lowers usage by an adjustment. @throws invalid_input, ledger_unavailable */
+  reset(request: ResetRequest): Promise<ResetResult> {
+    if ((request.toTokens ?? 0) > 0 && request.aiTypes.length !== 1) {
+      throw invalidInput('--to', 'needs exactly one --ai-type');
+    }
+    return this.ledger.write((ops) => resetUsage(ops, request));
+  }
+
+  /** Takes a reset back. @throws reset_not_found, reset_undone */
+  undoReset(id: number, note: Omit<UndoRequest, 'id'>): Promise<ResetResult> {
+    return this.ledger.write((ops) => undoReset(ops, { ...note, id }));
+  }
+
+  /** The newest resets first. */
+  async resets(): Promise<PastReset[]> {
+    await this.limits();
+    const { listResets } = await import('./store/resets.ts');
+    return this.#withStore((store) => listResets(store));
+  }
+
+  /** Windows whose count is not the sum of their rows and adjustments; empty when all is well. */
+  verify({ repair }: { repair: boolean }): Promise<Difference[]> {
+    return repair
+      ? this.ledger.write((ops) => verifyCounts(ops, true))
+      : this.ledger.read((ops) => verifyCounts(ops, false));
+  }
+
+  /** Adds a usage log's rows that are not known yet. */
+  importRows(
+    rows: readonly ImportRow[],
+    onProgress: (done: number) => void,
+  ): Promise<{ added: number; known: number }> {
+    return importRows(this.ledger, rows, () => this.#runtime.newId(), onProgress);
+  }
+
+  close(): Promise<void> {
+    return this.ledger.close();
+  }
+
+  async #withStore<T>(work: (store: Store) => Promise<T>): Promise<T> {
+    const { withStore } = await import('./store/client.ts');
+    return withStore(this.#target, work);
+  }
+}
+
+/** Settings as one text, whatever the order in which they were set. */
+function canonical(settings: Settings): string {
+  const sorted = (record: object): object =>
+    Object.fromEntries(Object.entries(record).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  const aiTypes = Object.entries(settings.aiTypes).map(
+    ([name, own]) => [name, sorted(own)] as const,
+  );
+  return JSON.stringify([sorted(settings.global), sorted(Object.fromEntries(aiTypes))]);
+}
+
+export interface MigrateOptions {
+  readonly target: DatabaseTarget;
+  readonly runtime: Runtime;
+  readonly dryRun: boolean;
+  readonly firstSettings: Settings | null;
+}
+
+/** Creates, migrates or adopts a database; `dryRun` shows what it would do. */
+export async function migrateDatabase(options: MigrateOptions): Promise<MigrationReport> {
+  const { target, runtime, dryRun, firstSettings } = options;
+  if (target.kind === 'postgresql') {
+    const { migratePostgres } = await import('./ledger/schema/postgres.ts');
+    return migratePostgres({ url: target.url, runtime, dryRun, firstSettings });
+  }
+  const { migrateSqlite } = await import('./ledger/schema/sqlite.ts');
+  if (!dryRun) makeDirectoryOf(target.url);
+  return migrateSqlite({ path: target.url, runtime, dryRun, firstSettings });
+}
