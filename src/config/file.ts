@@ -1,0 +1,55 @@
+import { join, resolve } from 'node:path';
+import { invalidInput } from '../budget/errors.ts';
+import type { EstimatorName } from '../budget/estimate.ts';
+import { readTextFile, fileProblem } from '../platform/files.ts';
+
+/** What configuration files set; null where none does. */
+export interface Config {
+  readonly database: { readonly database: string; readonly file: string } | null;
+  readonly estimator: EstimatorName | null;
+}
+
+export interface ConfigPlaces {
+  /** `--config FILE`: then no other file is read. */
+  readonly named?: string | undefined;
+  readonly directory: string;
+  readonly userDirectory: string;
+  readonly systemDirectory: string;
+}
+
+/**
+ * Reads the configuration: the file that was named, else the user's, then the system's; for each key
+ * the first that sets it.
+ * @throws invalid_input naming file and key
+ */
+export async function loadConfig(places: ConfigPlaces): Promise<Config> {
+  const { named, directory, userDirectory, systemDirectory } = places;
+  const files =
+    named === undefined
+      ? [join(userDirectory, 'config.json'), join(systemDirectory, 'config.json')]
+      : [resolve(directory, named)];
+  let config: Config = { database: null, estimator: null };
+  for (const file of files) {
+    const text = read(file);
+    if (text === null && named !== undefined) {
+      throw invalidInput('--config', `there is no file ${file}`);
+    }
+    if (text === null) continue;
+    // Only where there is a file: the checks cost more than the rest of a start.
+    const { parseConfigFile } = await import('./schema.ts');
+    const { database, estimator } = parseConfigFile(text, file);
+    config = {
+      database: config.database ?? (database === undefined ? null : { database, file }),
+      estimator: config.estimator ?? estimator ?? null,
+    };
+  }
+  return config;
+}
+
+function read(file: string): string | null {
+  try {
+    return readTextFile(file);
+  } catch (error) {
+    throw invalidInput(file, `can't be read: ${fileProblem(error)}`);
+  }
+}

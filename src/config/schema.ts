@@ -1,0 +1,33 @@
+import * as z from 'zod/mini';
+import { invalidInput } from '../budget/errors.ts';
+import { ESTIMATORS } from '../budget/estimate.ts';
+
+const configFile = z.strictObject({
+  database: z.optional(z.string()),
+  estimator: z.optional(z.enum(ESTIMATORS)),
+});
+
+export type ConfigFile = z.infer<typeof configFile>;
+
+/** @throws invalid_input naming file and key */
+export function parseConfigFile(text: string, file: string): ConfigFile {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(text.replace(/^\uFEFF/, ''));
+  } catch (error) {
+    throw invalidInput(file, `is not JSON${error instanceof Error ? `: ${error.message}` : ''}`);
+  }
+  const { success, data, error } = configFile.safeParse(raw);
+  if (success) return data;
+  const issue = error.issues[0];
+  const keys = Object.keys(configFile.shape).join(', ');
+  if (issue?.code === 'unrecognized_keys') {
+    throw invalidInput(file, `has no key "${issue.keys.join('", "')}"`, `the keys are: ${keys}`);
+  }
+  const key = issue?.path.join('.') ?? '';
+  if (key === '') throw invalidInput(file, 'must be an object', `the keys are: ${keys}`);
+  if (key === 'estimator') {
+    throw invalidInput(`${key} in ${file}`, `must be one of ${ESTIMATORS.join(', ')}`);
+  }
+  throw invalidInput(`${key} in ${file}`, 'must be text');
+}

@@ -1,0 +1,49 @@
+import { createReadStream, readFileSync, statSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import type { Readable } from 'node:stream';
+
+/** The text of a small file; null where there is none. Throws Node's own error for anything else. */
+export function readTextFile(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw error;
+  }
+}
+
+/** A file's bytes as they come; standard input for `-`. Errors come when it is read. */
+export function openInput(path: string): Readable {
+  return path === '-' ? process.stdin : createReadStream(path);
+}
+
+/** All the text of a file; of standard input for `-`. */
+export function readInput(path: string): Promise<string> {
+  return text(openInput(path));
+}
+
+/** Whether there is a file or directory, whatever it is. */
+export function exists(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+/** Why a file can't be used, in words; the error itself when it is no file's. */
+export function fileProblem(error: unknown): string {
+  switch ((error as NodeJS.ErrnoException | null)?.code) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return 'there is no such file';
+    case 'EACCES':
+    case 'EPERM':
+      return 'this user may not read it';
+    case 'EISDIR':
+      return 'is a directory';
+    default:
+      throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException | null)?.code;
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
