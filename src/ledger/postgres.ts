@@ -68,7 +68,8 @@ export async function connectPostgres(
 const INT8 = 20;
 
 function parserOf(oid: number, format: 'text' | 'binary' = 'text'): unknown {
-  return oid === INT8 ? readBigint : pg.types.getTypeParser(oid, format);
+  const usual = pg.types.getTypeParser as (oid: number, format: string) => unknown;
+  return oid === INT8 ? readBigint : usual(oid, format);
 }
 
 /** Sums above 2^53 - 1 are read as that, which is above every limit. */
