@@ -57,13 +57,13 @@ export class Guard {
         : requireCount('ttlSeconds', request.ttlSeconds, 1, TTL_MOST_SECONDS);
     return this.#ledger.reserve({
       kind: 'reserve',
+      id: this.#runtime.newId(),
       aiType,
       ...checked,
       model,
       requestId,
       requestType: this.#config.requestType,
-      idempotencyKey: key ?? this.#runtime.newId(),
-      keyGiven: key !== null,
+      idempotencyKey: key,
       ttlSeconds,
     });
   }
@@ -80,7 +80,6 @@ export class Guard {
       return this.#ledger.end({
         kind: 'settle',
         id,
-        idempotencyKey: null,
         usage: null,
         model: null,
         errorMessage,
@@ -90,7 +89,6 @@ export class Guard {
     return this.#ledger.end({
       kind: 'settle',
       id,
-      idempotencyKey: null,
       usage: checked,
       model: checkName('usage.model', usage.model),
       errorMessage: null,
@@ -108,7 +106,6 @@ export class Guard {
     return this.#ledger.end({
       kind: 'release',
       id: checkId(reservationId),
-      idempotencyKey: null,
       errorMessage: errorText(details.error),
     });
   }

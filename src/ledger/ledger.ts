@@ -190,7 +190,8 @@ export class Ledger {
   }
 
   async #commit(batch: readonly Waiting[]): Promise<void> {
-    const { outcomes, seenDenials } = await this.#connection.transaction('write', (ops) =>
+    const mode = batch.some(({ command }) => command.kind === 'reserve') ? 'write' : 'settle';
+    const { outcomes, seenDenials } = await this.#connection.transaction(mode, (ops) =>
       runBatch(
         ops,
         batch.map((waiting) => waiting.command),
@@ -278,10 +279,10 @@ export class Ledger {
     fix: string,
   ): void {
     if (command.kind === 'reserve') {
-      const { aiType, estimate, idempotencyKey, keyGiven } = command;
+      const { id, aiType, estimate, idempotencyKey } = command;
       // The caller was told no, so nothing will be spent: release it if it was committed after all.
-      if (replay && !keyGiven && this.#unanswered.length < UNANSWERED) {
-        this.#unanswered.push(idempotencyKey);
+      if (replay && idempotencyKey === null && this.#unanswered.length < UNANSWERED) {
+        this.#unanswered.push(id);
       }
       resolve({
         kind: 'verdict',
@@ -295,24 +296,22 @@ export class Ledger {
   /** The ledger answers again: releases what may have been admitted without an answer. */
   #queueUnanswered(): void {
     if (this.#unanswered.length === 0) return;
-    const keys = this.#unanswered.splice(0, BATCH_SIZE);
-    for (const idempotencyKey of keys) {
+    for (const id of this.#unanswered.splice(0, BATCH_SIZE)) {
       const queued = this.#ends.push({
         command: {
           kind: 'release',
-          id: null,
-          idempotencyKey,
+          id,
           errorMessage: 'the caller was told that the ledger is unavailable',
         },
         deadlineMs: this.#runtime.monotonicMs() + this.#timeoutMs,
         replay: false,
         resolve: (outcome) => {
           const lost = outcome.kind === 'refused' && outcome.error.code === 'ledger_unavailable';
-          if (lost && this.#unanswered.length < UNANSWERED) this.#unanswered.push(idempotencyKey);
+          if (lost && this.#unanswered.length < UNANSWERED) this.#unanswered.push(id);
         },
         reject: () => undefined,
       });
-      if (!queued) this.#unanswered.push(idempotencyKey);
+      if (!queued) this.#unanswered.push(id);
     }
   }
 
