@@ -33,7 +33,7 @@ export interface Budget extends Opened {
   readonly target: DatabaseTarget;
   readonly clock: TestClock;
   /** Another ledger on the same database, as another process would have it. */
-  another(runtime?: Runtime, timeoutMs?: number): Promise<Opened>;
+  readonly another: (runtime?: Runtime, timeoutMs?: number) => Promise<Opened>;
 }
 
 export interface BudgetOptions {
