@@ -154,12 +154,16 @@ export class Ledger {
           'slow down, or spread the load over more processes',
         );
       } else {
-        this.#draining ??= this.#drain().finally(() => {
-          this.#draining = null;
-          // What arrived while the loop ended starts the next one.
-          if (this.#ends.size + this.#reserves.size > 0) this.#draining = this.#drain();
-        });
+        this.#start();
       }
+    });
+  }
+
+  #start(): void {
+    this.#draining ??= this.#drain().finally(() => {
+      this.#draining = null;
+      // What arrived while the loop ended starts the next one.
+      if (this.#ends.size + this.#reserves.size > 0) this.#start();
     });
   }
 
