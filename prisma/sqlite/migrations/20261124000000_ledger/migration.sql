@@ -259,7 +259,10 @@ END;
 CREATE TRIGGER "token_usage_logs_insert_written" AFTER INSERT ON "token_usage_logs"
 WHEN NEW."counted_at_ms" IS NULL OR NEW."counted_as" IS NULL
 BEGIN
-  UPDATE "token_usage_logs" SET "time_flag" = 'unread' WHERE rowid = NEW.rowid;
+  UPDATE "token_usage_logs" SET
+    "time_flag" = 'unread',
+    "charged_after_adjustment" = coalesce((SELECT max("id") FROM "usage_adjustments"), 0)
+  WHERE rowid = NEW.rowid;
 END;
 
 CREATE TRIGGER "token_usage_logs_update_written" AFTER UPDATE OF "created_at" ON "token_usage_logs"
@@ -357,11 +360,7 @@ BEGIN
         ELSE 'unknown'
       END
       FROM (SELECT lower(trim(coalesce(NEW."ai_type", ''), char(9, 10, 11, 12, 13, 32))) AS "name")
-    ),
-    "charged_after_adjustment" = CASE
-      WHEN NEW."charged_after_adjustment" > 0 THEN NEW."charged_after_adjustment"
-      ELSE coalesce((SELECT max("id") FROM "usage_adjustments"), 0)
-    END
+    )
   WHERE rowid = NEW.rowid;
 END;
 
