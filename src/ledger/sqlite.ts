@@ -335,8 +335,8 @@ const END_LOG = `
 /** The counting rule of the triggers, over all rows: `db verify` holds one against the other. */
 const ROW_SUMS = `
   SELECT counted_as AS aiType, strftime('%Y-%m-%dT%H', counted_at_ms / 1000, 'unixepoch') AS hourStart,
-    sum(CASE WHEN charged THEN max(min(coalesce(tokens_in, 0), 1000000000000), 0) ELSE 0 END) AS tokensIn,
-    sum(CASE WHEN charged THEN max(min(coalesce(tokens_out, 0), 1000000000000), 0) ELSE 0 END) AS tokensOut,
+    sum(CASE WHEN charged THEN min(max(CAST(coalesce(tokens_in, 0) AS INTEGER), 0), 1000000000000) ELSE 0 END) AS tokensIn,
+    sum(CASE WHEN charged THEN min(max(CAST(coalesce(tokens_out, 0) AS INTEGER), 0), 1000000000000) ELSE 0 END) AS tokensOut,
     sum(CASE WHEN charged THEN min(max(CAST(coalesce(total_tokens, 0) AS INTEGER),
       CAST(coalesce(tokens_in, 0) AS INTEGER) + CAST(coalesce(tokens_out, 0) AS INTEGER), 0), 1000000000000) ELSE 0 END) AS used,
     sum(CASE WHEN state = 'reserved' THEN max(min(reserved_tokens, 1000000000000), 0) ELSE 0 END) AS held,
