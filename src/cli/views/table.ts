@@ -1,4 +1,3 @@
-import Table from 'cli-table3';
 import type { Screen } from '../output.ts';
 import { wrap } from './text.ts';
 
@@ -56,41 +55,43 @@ export function table(
     index === flexible && spare < 0
       ? Math.max(NARROWEST_FLEXIBLE, (natural[index] ?? 0) + spare)
       : Infinity;
-  const output = new Table({
-    head: shown.map((index) => colors.dim(columns[index]?.title ?? '')),
-    colAligns: shown.map((index) => columns[index]?.align ?? 'left'),
-    chars: BORDERLESS,
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+  const laidOut = cells.map((row) =>
+    shown.map((index): { readonly lines: readonly string[]; readonly paint: Paint } => {
+      const { text, paint = plain } = row[index] ?? { text: '' };
+      return { lines: text.length > room(index) ? wrap(text, room(index)) : [text], paint };
+    }),
+  );
+  const widths = shown.map((index, place) => {
+    const lines = laidOut.flatMap((row) => row[place]?.lines ?? []);
+    return Math.max(columns[index]?.title.length ?? 0, ...lines.map((line) => line.length));
   });
-  for (const row of cells) {
-    output.push(
-      shown.map((index) => {
-        const { text, paint = (plain: string) => plain } = row[index] ?? { text: '' };
-        const lines = text.length > room(index) ? wrap(text, room(index)) : [text];
-        return lines.map((line) => paint(line)).join('\n');
-      }),
-    );
-  }
-  return output
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd());
+  const titles = shown.map((index) => columns[index]?.title ?? '');
+  /** Padding goes outside the colour, and none ends a line. */
+  const line = (texts: readonly string[], paints: readonly Paint[]): string => {
+    const parts = texts.map((text, place) => {
+      const pad = ' '.repeat(Math.max(0, (widths[place] ?? 0) - text.length));
+      const painted = text === '' ? '' : (paints[place] ?? plain)(text);
+      const column = columns[shown[place] ?? -1];
+      return column?.align === 'right' ? pad + painted : painted + pad;
+    });
+    return parts.join(' '.repeat(GAP)).trimEnd();
+  };
+  return [
+    line(
+      titles,
+      titles.map(() => colors.dim),
+    ),
+    ...laidOut.flatMap((row) => {
+      const height = Math.max(...row.map(({ lines }) => lines.length));
+      return Array.from({ length: height }, (_, index) =>
+        line(
+          row.map(({ lines }) => lines[index] ?? ''),
+          row.map(({ paint }) => paint),
+        ),
+      );
+    }),
+  ];
 }
 
-const BORDERLESS = {
-  top: '',
-  'top-mid': '',
-  'top-left': '',
-  'top-right': '',
-  bottom: '',
-  'bottom-mid': '',
-  'bottom-left': '',
-  'bottom-right': '',
-  left: '',
-  'left-mid': '',
-  mid: '',
-  'mid-mid': '',
-  right: '',
-  'right-mid': '',
-  middle: ' '.repeat(GAP),
-};
+type Paint = (text: string) => string;
+const plain: Paint = (text) => text;
