@@ -23,6 +23,8 @@ export interface CommandContext {
   readonly host: Host;
   readonly runtime: Runtime;
   readonly options: GlobalOptions;
+  /** Ctrl-C no longer ends the process at once: the command stops by itself. */
+  readonly takeInterrupts: () => void;
 }
 
 export interface Target {

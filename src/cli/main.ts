@@ -23,9 +23,9 @@ export async function main(
   let output: Output = createOutput(terminal, host.environment, flagsOf(args));
   const program = createProgram(async (options, action) => {
     output = createOutput(terminal, host.environment, outputOptions(options));
-    exitCode = await action({ output, host, runtime, options });
+    exitCode = await action({ output, host, runtime, options, takeInterrupts });
   });
-  const forget = exitOnInterrupt(EXIT.interrupted);
+  const takeInterrupts = exitOnInterrupt(EXIT.interrupted);
   try {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
@@ -36,7 +36,7 @@ export async function main(
     if (error.code === 'commander.help') return EXIT.usage;
     return reportFailure(usageError(error), output);
   } finally {
-    forget();
+    takeInterrupts();
   }
 }
 
@@ -64,7 +64,7 @@ function flagsOf(args: readonly string[]): Parameters<typeof createOutput>[2] {
 function usageError({ message }: CommanderError): TokenctlError {
   const [first = '', ...rest] = message.split('\n');
   const suggestion = /\(Did you mean (?:one of )?(.*)\?\)/.exec(rest.join(' '))?.[1];
-  const field = /'([^']+)'/.exec(first)?.[1];
+  const field = /'([^'\s]+)/.exec(first)?.[1];
   return new TokenctlError('invalid_input', first.replace(/^error: /, ''), {
     ...(field === undefined ? {} : { field }),
     fix: suggestion === undefined ? 'tokenctl --help' : `did you mean ${suggestion}?`,

@@ -23,7 +23,7 @@ export function createProgram(run: Run): Command {
     )
     .exitOverride()
     .configureOutput({ outputError: () => undefined })
-    .configureHelp({ showGlobalOptions: false })
+    .configureHelp({ showGlobalOptions: true })
     .showSuggestionAfterError()
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show the help of a command')

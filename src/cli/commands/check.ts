@@ -25,7 +25,14 @@ export async function check(context: CommandContext, options: CheckOptions): Pro
   try {
     return await withApp(context, async (app) => {
       const verdict = await app.check(request);
-      if (verdict.largestAdmissible === null) return lost(context, verdict);
+      const [reason] = verdict.reasons;
+      if (verdict.largestAdmissible === null && reason !== undefined) {
+        show(context, verdict);
+        const { message, fix } = reason;
+        const details = fix === null ? {} : { fix };
+        const error = new TokenctlError('ledger_unavailable', message, details);
+        return reportFailure(error, output, true);
+      }
       if (output.json) {
         output.document(verdict);
       } else {
@@ -37,16 +44,15 @@ export async function check(context: CommandContext, options: CheckOptions): Pro
   } catch (error) {
     if (!(error instanceof TokenctlError) || exitCodeOf(error.code) !== EXIT.database) throw error;
     const fix = error.fix ?? 'tokenctl db info';
-    lost(context, ledgerDenial('ledger_unavailable', aiType, estimate, error.message, fix));
+    show(context, ledgerDenial('ledger_unavailable', aiType, estimate, error.message, fix));
     return reportFailure(error, output, true);
   }
 }
 
-/** A ledger that can't answer denies. */
-function lost({ output }: CommandContext, verdict: Verdict): number {
+/** A ledger that can't answer denies: the verdict without arithmetic. */
+function show({ output }: CommandContext, verdict: Verdict): void {
   if (output.json) output.document(verdict);
   else output.result(lostCheckView(verdict, output.screen));
-  return EXIT.database;
 }
 
 async function estimateOf(context: CommandContext, options: CheckOptions): Promise<Estimate> {

@@ -12,6 +12,8 @@ export async function migrate(
   const report = await migrateDatabase({ target, runtime, dryRun, firstSettings: wanted });
   if (output.json) output.document({ ...report, location: target.location });
   else output.result(migrationView(report, target.location, output.screen));
+  // Opening it compares the environment's limits with those in force.
+  if (wanted !== null && !dryRun) await withApp(context, () => Promise.resolve());
   return EXIT.done;
 }
 

@@ -37,6 +37,7 @@ export async function monitor(context: CommandContext, options: MonitorOptions):
 /** A line a check until it is asked to stop, or nobody reads. A lost database is waited for. */
 async function loop(context: CommandContext, watch: Watch, intervalMs: number): Promise<number> {
   const { output, runtime } = context;
+  context.takeInterrupts();
   const { signal, forget } = stopSignal();
   try {
     while (!signal.aborted && !output.closed) {

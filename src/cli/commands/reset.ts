@@ -25,6 +25,7 @@ interface Plan {
   /** What must be typed to confirm it. */
   readonly name: string;
   readonly what: string;
+  readonly undoable: boolean;
   run(app: App, dryRun: boolean): Promise<ResetResult>;
 }
 
@@ -69,6 +70,7 @@ function resetPlan({ host }: CommandContext, options: ResetOptions): Plan {
   return {
     name,
     what: `resetting ${name}`,
+    undoable: true,
     run: (app, dryRun) => app.reset({ aiTypes, window, toTokens, actor, reason, dryRun }),
   };
 }
@@ -87,6 +89,7 @@ function undoPlan({ host }: CommandContext, options: ResetOptions): Plan {
   return {
     name: String(id),
     what: `undoing reset ${String(id)}`,
+    undoable: false,
     run: (app, dryRun) => app.undoReset(id, { actor, reason, dryRun }),
   };
 }
@@ -131,6 +134,6 @@ function show(
   }
   const head = dryRun
     ? `Would be changed by ${plan.what} (nothing is changed, because of --dry-run):`
-    : `Done: ${plan.what}.${id === null ? '' : ` Take it back with: tokenctl reset --undo ${String(id)}`}`;
+    : `Done: ${plan.what}.${plan.undoable && id !== null ? ` Take it back with: tokenctl reset --undo ${String(id)}` : ''}`;
   output.result([head, '', ...resetChangesView(changes, output.screen)].join('\n'));
 }
