@@ -1,9 +1,72 @@
-import { Command } from 'commander';
-import { version } from '../version.ts';
+import { CommanderError } from 'commander';
+import { TokenctlError } from '../budget/errors.ts';
+import { exitOnInterrupt, systemHost, type Host } from '../platform/process.ts';
+import { systemRuntime, type Runtime } from '../platform/runtime.ts';
+import type { GlobalOptions } from './context.ts';
+import { EXIT } from './exit-codes.ts';
+import { reportFailure } from './failure.ts';
+import { createOutput, systemTerminal, type Output, type Terminal } from './output.ts';
+import { createProgram } from './program.ts';
 
-/** Runs one command line and returns the exit code. */
-export async function main(args: readonly string[]): Promise<number> {
-  const program = new Command('tokenctl').version(version);
-  await program.parseAsync(args, { from: 'user' });
-  return 0;
+export interface Surroundings {
+  readonly terminal: Terminal;
+  readonly host: Host;
+  readonly runtime: Runtime;
+}
+
+/** Runs one command line and returns the exit code; the caller exits with it. */
+export async function main(
+  args: readonly string[],
+  { terminal, host, runtime }: Surroundings = surroundings(),
+): Promise<number> {
+  let exitCode: number = EXIT.done;
+  let output: Output = createOutput(terminal, host.environment, flagsOf(args));
+  const program = createProgram(async (options, action) => {
+    output = createOutput(terminal, host.environment, outputOptions(options));
+    exitCode = await action({ output, host, runtime, options, takeInterrupts });
+  });
+  const takeInterrupts = exitOnInterrupt(EXIT.interrupted);
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) return reportFailure(error, output);
+    if (error.exitCode === 0) return EXIT.done;
+    // Commander printed the help itself: no command was named.
+    if (error.code === 'commander.help') return EXIT.usage;
+    return reportFailure(usageError(error), output);
+  } finally {
+    takeInterrupts();
+  }
+}
+
+function surroundings(): Surroundings {
+  return { terminal: systemTerminal(), host: systemHost(), runtime: systemRuntime };
+}
+
+function outputOptions(options: GlobalOptions): Parameters<typeof createOutput>[2] {
+  const { json = false, quiet = false, debug = false, color } = options;
+  return { json, quiet, debug, color };
+}
+
+/** The flags of a command line that can't be parsed as a whole. */
+function flagsOf(args: readonly string[]): Parameters<typeof createOutput>[2] {
+  const has = (flag: string): boolean => args.includes(flag);
+  return {
+    json: has('--json'),
+    quiet: has('--quiet'),
+    debug: has('--debug'),
+    color: !has('--no-color'),
+  };
+}
+
+/** `error: unknown option '--tokns'\n(Did you mean --tokens?)` as what was wrong and what to do. */
+function usageError({ message }: CommanderError): TokenctlError {
+  const [first = '', ...rest] = message.split('\n');
+  const suggestion = /\(Did you mean (?:one of )?(.*)\?\)/.exec(rest.join(' '))?.[1];
+  const field = /'([^'\s]+)/.exec(first)?.[1];
+  return new TokenctlError('invalid_input', first.replace(/^error: /, ''), {
+    ...(field === undefined ? {} : { field }),
+    fix: suggestion === undefined ? 'tokenctl --help' : `did you mean ${suggestion}?`,
+  });
 }

@@ -40,7 +40,10 @@ function actor(): string | null {
   }
 }
 
-/** Ends the process at once when the user presses Ctrl-C; the databases roll back what was open. */
+/**
+ * Ends the process at once when the user presses Ctrl-C; the databases roll back what was open.
+ * @returns what takes that back, for a command that stops by itself
+ */
 export function exitOnInterrupt(exitCode: number): () => void {
   const end = (): never => process.exit(exitCode);
   process.on('SIGINT', end);

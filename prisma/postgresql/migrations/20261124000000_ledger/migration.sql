@@ -182,9 +182,6 @@ CREATE TABLE "alerts" (
 );
 
 -- CreateIndex
-CREATE UNIQUE INDEX "token_usage_logs_idempotency_key_key" ON "token_usage_logs"("idempotency_key");
-
--- CreateIndex
 CREATE INDEX "token_usage_logs_counted_at_ms_idx" ON "token_usage_logs"("counted_at_ms");
 
 -- CreateIndex
@@ -198,6 +195,9 @@ CREATE INDEX "usage_adjustments_reset_id_idx" ON "usage_adjustments"("reset_id")
 
 -- CreateIndex
 CREATE INDEX "alerts_raised_at_ms_idx" ON "alerts"("raised_at_ms");
+
+-- A key binds to one admission; most rows have none.
+CREATE UNIQUE INDEX "token_usage_logs_idempotency_key_key" ON "token_usage_logs"("idempotency_key") WHERE "idempotency_key" IS NOT NULL;
 
 -- Open reservations by the time at which they are charged in full.
 CREATE INDEX "token_usage_logs_open_idx" ON "token_usage_logs"("expires_at") WHERE "state" = 'reserved';
@@ -592,5 +592,35 @@ BEGIN
     )
     AND (t."tokens_in", t."tokens_out", t."total_tokens", t."request_count", t."monthly_limit", t."usage_percentage", t."status", t."last_request_at")
       IS DISTINCT FROM (c."tokens_in", c."tokens_out", c."total_tokens", c."request_count", c."monthly_limit", c."usage_percentage", c."status", c."last_request_at");
+END
+$$;
+
+-- Charges at most "most" due holds in full; how many it charged. A hold whose row a foreign
+-- transaction has locked is left for the next call.
+CREATE FUNCTION "tokenctl_expire"("now_ms" bigint, "most" integer) RETURNS integer
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+  "now_at" timestamp := to_timestamp("now_ms" / 1000.0) AT TIME ZONE 'UTC';
+  "charged" integer;
+BEGIN
+  IF NOT EXISTS (SELECT 1 FROM "token_usage_logs" WHERE "state" = 'reserved' AND "expires_at" <= "now_at") THEN
+    RETURN 0;
+  END IF;
+  UPDATE "token_usage_logs" SET
+    "state" = 'expired',
+    "tokens_in" = "reserved_input_tokens",
+    "tokens_out" = "reserved_tokens" - "reserved_input_tokens",
+    "total_tokens" = "reserved_tokens",
+    "success" = false,
+    "error_message" = 'expired: its holder never settled it, so the hold is charged in full',
+    "settled_at" = "now_at",
+    "charged_after_adjustment" = coalesce((SELECT max("id") FROM "usage_adjustments"), 0)
+  WHERE "id" IN (
+    SELECT "id" FROM "token_usage_logs"
+    WHERE "state" = 'reserved' AND "expires_at" <= "now_at"
+    ORDER BY "expires_at" LIMIT "most" FOR UPDATE SKIP LOCKED
+  );
+  GET DIAGNOSTICS "charged" = ROW_COUNT;
+  RETURN "charged";
 END
 $$;

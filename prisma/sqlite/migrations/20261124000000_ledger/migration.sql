@@ -169,9 +169,6 @@ CREATE TABLE "alerts" (
 );
 
 -- CreateIndex
-CREATE UNIQUE INDEX "token_usage_logs_idempotency_key_key" ON "token_usage_logs"("idempotency_key");
-
--- CreateIndex
 CREATE INDEX "token_usage_logs_counted_at_ms_idx" ON "token_usage_logs"("counted_at_ms");
 
 -- CreateIndex
@@ -185,6 +182,9 @@ CREATE INDEX "usage_adjustments_reset_id_idx" ON "usage_adjustments"("reset_id")
 
 -- CreateIndex
 CREATE INDEX "alerts_raised_at_ms_idx" ON "alerts"("raised_at_ms");
+
+-- A key binds to one admission; most rows have none.
+CREATE UNIQUE INDEX "token_usage_logs_idempotency_key_key" ON "token_usage_logs"("idempotency_key") WHERE "idempotency_key" IS NOT NULL;
 
 -- Open reservations by the time at which they are charged in full.
 CREATE INDEX "token_usage_logs_open_idx" ON "token_usage_logs"("expires_at") WHERE "state" = 'reserved';

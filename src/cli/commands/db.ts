@@ -1,0 +1,40 @@
+import { targetOf, withApp, type CommandContext } from '../context.ts';
+import { EXIT } from '../exit-codes.ts';
+import { databaseInfoView, migrationView, verifyView } from '../views/database.ts';
+
+export async function migrate(
+  context: CommandContext,
+  { dryRun = false }: { readonly dryRun?: boolean },
+): Promise<number> {
+  const { output, runtime } = context;
+  const { target, wanted } = await targetOf(context);
+  const { migrateDatabase } = await import('../../app.ts');
+  const report = await migrateDatabase({ target, runtime, dryRun, firstSettings: wanted });
+  if (output.json) output.document({ ...report, location: target.location });
+  else output.result(migrationView(report, target.location, output.screen));
+  // Opening it compares the environment's limits with those in force.
+  if (wanted !== null && !dryRun) await withApp(context, () => Promise.resolve());
+  return EXIT.done;
+}
+
+export async function verify(
+  context: CommandContext,
+  { repair = false }: { readonly repair?: boolean },
+): Promise<number> {
+  const { output } = context;
+  const differences = await withApp(context, (app) => app.verify({ repair }));
+  if (output.json)
+    output.document({ clean: differences.length === 0, repaired: repair, differences });
+  else output.result(verifyView(differences, repair, output.screen));
+  return differences.length === 0 || repair ? EXIT.done : EXIT.found;
+}
+
+export async function info(context: CommandContext): Promise<number> {
+  const { output } = context;
+  const { target } = await targetOf(context);
+  const { databaseInfo } = await import('../../app.ts');
+  const found = await databaseInfo(target);
+  if (output.json) output.document(found);
+  else output.result(databaseInfoView(found));
+  return found.state === 'current' ? EXIT.done : EXIT.database;
+}

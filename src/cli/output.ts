@@ -1,0 +1,172 @@
+import { Chalk, type ChalkInstance } from 'chalk';
+
+/**
+ * The terminal: the result goes to standard output, everything else to standard error. What may be
+ * written there (colour, width, characters) is decided once, here.
+ */
+
+export interface Symbols {
+  readonly tick: string;
+  readonly cross: string;
+  readonly arrow: string;
+  readonly full: string;
+  readonly empty: string;
+}
+
+/** What a view needs to know of the place where it is shown. */
+export interface Screen {
+  readonly width: number;
+  readonly colors: ChalkInstance;
+  readonly symbols: Symbols;
+}
+
+export interface Stream {
+  readonly isTTY: boolean;
+  readonly columns: number | null;
+  /** Nobody reads it any more. */
+  readonly closed: boolean;
+  write(text: string): void;
+}
+
+export interface Terminal {
+  readonly stdout: Stream;
+  readonly stderr: Stream;
+  readonly stdinIsTTY: boolean;
+  /** Where a person is asked: never the stream that holds the result. */
+  openDialogue(): { readonly input: NodeJS.ReadableStream; readonly output: NodeJS.WritableStream };
+}
+
+export interface OutputOptions {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly debug: boolean;
+  /** false for `--no-color`. */
+  readonly color: boolean;
+}
+
+export interface Output extends OutputOptions {
+  readonly screen: Screen;
+  readonly stderrScreen: Screen;
+  readonly stderrIsTTY: boolean;
+  /** Both ends are a person's terminal, so that questions can be asked. */
+  readonly interactive: boolean;
+  readonly openDialogue: Terminal['openDialogue'];
+  /** Nobody reads the result any more. */
+  readonly closed: boolean;
+  /** The result, for people. */
+  result(text: string): void;
+  /** The result, for programs: one JSON document. */
+  document(value: unknown): void;
+  /** One line of several documents (NDJSON). */
+  line(value: unknown): void;
+  /** What is good to know; silent with --quiet. */
+  note(text: string): void;
+  /** What must be known, also with --quiet. */
+  warn(text: string): void;
+  /** Text for standard error, as it is. */
+  message(text: string): void;
+}
+
+export const UNICODE: Symbols = { tick: '✓', cross: '✗', arrow: '→', full: '█', empty: '░' };
+export const ASCII: Symbols = { tick: 'ok', cross: 'NO', arrow: '->', full: '#', empty: '.' };
+
+const DEFAULT_WIDTH = 80;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export function createOutput(
+  terminal: Terminal,
+  environment: Environment,
+  options: OutputOptions,
+): Output {
+  const { stdout, stderr } = terminal;
+  const screenOf = (stream: Stream): Screen => ({
+    width: stream.columns ?? DEFAULT_WIDTH,
+    colors: new Chalk({ level: colorLevel(stream.isTTY, environment, options.color) }),
+    // Block characters off a terminal would end in files and filters.
+    symbols: stream.isTTY && isUtf8(environment) ? UNICODE : ASCII,
+  });
+  const stderrScreen = screenOf(stderr);
+  const say = (text: string): void => stderr.write(`${text}\n`);
+  return {
+    ...options,
+    screen: screenOf(stdout),
+    stderrScreen,
+    stderrIsTTY: stderr.isTTY,
+    get interactive() {
+      return terminal.stdinIsTTY && stderr.isTTY;
+    },
+    openDialogue: () => terminal.openDialogue(),
+    get closed() {
+      return stdout.closed;
+    },
+    result: (text) => stdout.write(`${text}\n`),
+    document: (value) => stdout.write(`${JSON.stringify(value, null, 2)}\n`),
+    line: (value) => stdout.write(`${JSON.stringify(value)}\n`),
+    note: (text) => {
+      if (!options.quiet) say(`tokenctl: ${text}`);
+    },
+    warn: (text) => say(`tokenctl: ${stderrScreen.colors.yellow('warning:')} ${text}`),
+    message: say,
+  };
+}
+
+/**
+ * 0 none, 1 sixteen colours, 2 256, 3 all. `--no-color` first, then NO_COLOR, FORCE_COLOR, and
+ * whether it is a terminal that can.
+ */
+export function colorLevel(
+  isTTY: boolean,
+  environment: Environment,
+  wanted: boolean,
+): 0 | 1 | 2 | 3 {
+  if (!wanted || (environment['NO_COLOR'] ?? '') !== '') return 0;
+  const forced = environment['FORCE_COLOR'];
+  if (forced !== undefined) {
+    if (forced === '0' || forced === 'false') return 0;
+    return forced === '2' ? 2 : forced === '3' ? 3 : 1;
+  }
+  return isTTY && environment['TERM'] !== 'dumb' ? 1 : 0;
+}
+
+/** Whether the locale's characters are UTF-8; on Windows, whether the terminal is one that shows them. */
+export function isUtf8(environment: Environment): boolean {
+  const locale = [environment['LC_ALL'], environment['LC_CTYPE'], environment['LANG']].find(
+    (value) => value !== undefined && value !== '',
+  );
+  if (locale !== undefined) return /utf-?8/i.test(locale);
+  return environment['WT_SESSION'] !== undefined;
+}
+
+/** The real terminal. A reader that goes away (`| head`) ends the writing, not the command. */
+export function systemTerminal(): Terminal {
+  return {
+    stdout: streamOf(process.stdout),
+    stderr: streamOf(process.stderr),
+    // Reading process.stdin opens it, which a start need not pay for.
+    get stdinIsTTY() {
+      return process.stdin.isTTY;
+    },
+    openDialogue: () => ({ input: process.stdin, output: process.stderr }),
+  };
+}
+
+function streamOf(stream: NodeJS.WriteStream): Stream {
+  let closed = false;
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+    closed = true;
+  });
+  return {
+    isTTY: stream.isTTY,
+    get columns() {
+      return stream.isTTY ? stream.columns : null;
+    },
+    get closed() {
+      return closed;
+    },
+    write: (text) => {
+      if (!closed) stream.write(text);
+    },
+  };
+}

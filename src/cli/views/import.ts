@@ -1,0 +1,23 @@
+import { count, counted, timeText } from './text.ts';
+
+export interface ImportSummary {
+  readonly file: string;
+  readonly rows: number;
+  readonly added: number;
+  /** Rows that an earlier import had brought already. */
+  readonly known: number;
+  readonly aiTypes: readonly string[];
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly ms: number;
+}
+
+/** One line: what was added, what the file holds. */
+export function importView(summary: ImportSummary): string {
+  const { file, rows, added, known, aiTypes, inputTokens, outputTokens, from, to } = summary;
+  if (rows === 0 || from === null || to === null) return `${file}: no rows, 0 added`;
+  const tokens = `${count(inputTokens)} tokens in and ${count(outputTokens)} out`;
+  return `${file}: ${count(added)} added, ${count(known)} known already; ${counted(rows, 'row')} of ${aiTypes.join(', ')} with ${tokens}, ${timeText(from)} to ${timeText(to)}`;
+}

@@ -1,0 +1,156 @@
+import {
+  AI_TYPE_LIMIT_KEYS,
+  LIMIT_KEYS,
+  type LimitKey,
+  type Limits,
+  type LimitKeyRule,
+  type Settings,
+} from '../../budget/limits.ts';
+import type { LimitsInForce } from '../../ledger/limits-in-force.ts';
+import type { Screen } from '../output.ts';
+import { table } from './table.ts';
+import { count, timeText } from './text.ts';
+
+/** The thresholds as amounts, each shown under the percentage that gives it. */
+const AMOUNT_OF: Partial<Record<LimitKey, keyof Limits>> = {
+  warning: 'warningAt',
+  critical: 'criticalAt',
+  emergency: 'emergencyAt',
+};
+
+/** Every number of the limits in force, by the names that scripts use. */
+export function effectiveLimits(limits: Limits): Omit<Limits, 'aiTypes'> {
+  const { aiTypes, ...effective } = limits;
+  return effective;
+}
+
+/** Each limit with its value, where it comes from, and the arithmetic that gave it. */
+export function limitsView(inForce: LimitsInForce, screen: Screen): string {
+  const { limits, derivations, revision, settings } = inForce;
+  const rows = Object.entries(LIMIT_KEYS).flatMap(([name, rule]) => {
+    const key = name as LimitKey;
+    const keys: string[] = [key, ...(AMOUNT_OF[key] === undefined ? [] : [AMOUNT_OF[key]])];
+    return keys.map((each) => {
+      const { source, formula } = derivations[each] ?? { source: 'default', formula: '' };
+      const unit = each === key ? rule.unit : 'tokens';
+      const value = limits[each as LimitKey];
+      return [
+        each,
+        value === null ? 'off' : count(value),
+        value === null ? '' : unit,
+        source,
+        formula === source || formula === String(value) ? '' : grouped(formula),
+        (rule as LimitKeyRule).about,
+      ];
+    });
+  });
+  const lines = table(
+    [
+      { title: 'Limit' },
+      { title: 'Value', align: 'right' },
+      { title: 'Unit', expendable: 2 },
+      { title: 'Source' },
+      { title: 'From' },
+      { title: 'What it limits', flexible: true, expendable: 3 },
+    ],
+    rows,
+    screen,
+  );
+  return [`Revision ${String(revision)}`, '', ...lines, ...aiTypeLines(settings, screen)].join(
+    '\n',
+  );
+}
+
+function aiTypeLines({ aiTypes }: Settings, screen: Screen): string[] {
+  const rows = Object.entries(aiTypes).map(([name, own]) => [
+    name,
+    ...AI_TYPE_LIMIT_KEYS.map((key) => (own[key] === undefined ? '-' : count(own[key]))),
+  ]);
+  if (rows.length === 0) return [];
+  const columns = AI_TYPE_LIMIT_KEYS.map((title) => ({ title, align: 'right' as const }));
+  return ['', ...table([{ title: 'AI type' }, ...columns], rows, screen)];
+}
+
+/** Numbers inside a formula, grouped as everywhere else. */
+function grouped(formula: string): string {
+  return formula.replace(/\d{4,}/g, (digits) => count(Number(digits)));
+}
+
+/** One limit before and after a change. */
+export interface LimitChange {
+  readonly scope: string;
+  readonly key: string;
+  readonly before: number | null;
+  readonly after: number | null;
+}
+
+/** What a change of settings changes in force, derived limits included. */
+export function limitChanges(before: Limits, after: Limits): LimitChange[] {
+  const changes: LimitChange[] = [];
+  const compare = (scope: string, old: object, now: object): void => {
+    const [oldValues, nowValues] = [old, now] as Record<string, number | null>[];
+    for (const key of Object.keys({ ...old, ...now })) {
+      const [was, is] = [oldValues?.[key] ?? null, nowValues?.[key] ?? null];
+      if (was !== is) changes.push({ scope, key, before: was, after: is });
+    }
+  };
+  compare('global', effectiveLimits(before), effectiveLimits(after));
+  for (const name of Object.keys({ ...before.aiTypes, ...after.aiTypes })) {
+    compare(name, before.aiTypes[name] ?? {}, after.aiTypes[name] ?? {});
+  }
+  return changes;
+}
+
+export function limitChangesView(changes: readonly LimitChange[], screen: Screen): string[] {
+  const value = ({ scope }: LimitChange, limit: number | null): string =>
+    limit === null ? (scope === 'global' ? 'off' : '-') : count(limit);
+  return table(
+    [{ title: 'Limit' }, { title: 'Before', align: 'right' }, { title: 'After', align: 'right' }],
+    changes.map((change) => [
+      change.scope === 'global' ? change.key : `${change.scope} ${change.key}`,
+      value(change, change.before),
+      value(change, change.after),
+    ]),
+    screen,
+  );
+}
+
+export interface HistoryRow {
+  readonly revision: number;
+  readonly settings: Settings;
+  readonly source: string;
+  readonly actor: string | null;
+  readonly reason: string | null;
+  readonly at: string;
+}
+
+/** Every revision: who, when, by which command, what is set since, and why. */
+export function limitHistoryView(rows: readonly HistoryRow[], screen: Screen): string {
+  return table(
+    [
+      { title: 'Rev', align: 'right' },
+      { title: 'When' },
+      { title: 'Who', expendable: 2 },
+      { title: 'By', expendable: 1 },
+      { title: 'Set, and why', flexible: true },
+    ],
+    rows.map(({ revision, at, actor, source, settings, reason }) => [
+      String(revision),
+      timeText(at),
+      actor ?? '-',
+      source,
+      `${settingsText(settings)}${reason === null ? '' : ` (${reason})`}`,
+    ]),
+    screen,
+  ).join('\n');
+}
+
+function settingsText({ global, aiTypes }: Settings): string {
+  const pairs = (own: object): string[] =>
+    Object.entries(own).map(([key, value]) => `${key}=${String(value)}`);
+  const own = Object.entries(aiTypes).flatMap(([name, limits]) =>
+    pairs(limits).map((pair) => `${name}:${pair}`),
+  );
+  const all = [...pairs(global), ...own];
+  return all.length === 0 ? 'the defaults' : all.join(' ');
+}

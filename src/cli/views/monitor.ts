@@ -1,0 +1,73 @@
+import type { Binding } from '../../ledger/binding.ts';
+import type { StatusReport } from '../../ledger/status.ts';
+import type { Screen } from '../output.ts';
+import { ruleText } from './binding.ts';
+import { levelText } from './status.ts';
+import { count, limitText, percentText } from './text.ts';
+
+/** One check of the monitor; what `monitor --json` prints, a line each. */
+export interface MonitorLine {
+  readonly schemaVersion: 1;
+  readonly time: string;
+  readonly lost: boolean;
+  readonly level: StatusReport['level'] | null;
+  /** The month's, of the enforced monthly limit. */
+  readonly percent: number | null;
+  readonly used: number | null;
+  readonly held: number | null;
+  readonly limit: number | null;
+  readonly largestAdmissible: number | null;
+  readonly binding: Binding | null;
+  readonly error: { readonly code: string; readonly message: string } | null;
+}
+
+export function monitorLine(report: StatusReport): MonitorLine {
+  const month = report.windows.find((row) => row.scope === 'global' && row.window === 'month');
+  return {
+    schemaVersion: 1,
+    time: report.time,
+    lost: false,
+    level: report.level,
+    percent: month?.percent ?? null,
+    used: month?.used ?? null,
+    held: month?.held ?? null,
+    limit: month?.limit ?? null,
+    largestAdmissible: report.largestAdmissible,
+    binding: report.binding,
+    error: null,
+  };
+}
+
+/** A check that the database did not answer. */
+export function lostLine(time: string, code: string, message: string): MonitorLine {
+  return {
+    schemaVersion: 1,
+    time,
+    lost: true,
+    level: null,
+    percent: null,
+    used: null,
+    held: null,
+    limit: null,
+    largestAdmissible: null,
+    binding: null,
+    error: { code, message },
+  };
+}
+
+export function monitorText(line: MonitorLine, screen: Screen): string {
+  const time = `${line.time.slice(0, 19)}Z`;
+  if (line.level === null) {
+    return `${time}  ${screen.colors.red('LOST')}  ${line.error?.message ?? ''}`;
+  }
+  const { used, held, limit, binding, largestAdmissible } = line;
+  const rule = binding === null ? 'no limit binds' : `${ruleText(binding)} binds`;
+  return [
+    time,
+    levelText(line.level, screen),
+    percentText(line.percent),
+    `${count(used ?? 0)} used + ${count(held ?? 0)} held of ${limitText(limit)}`,
+    `largest ${limitText(largestAdmissible)}`,
+    rule,
+  ].join('  ');
+}

@@ -1,0 +1,56 @@
+import type { ResetChange } from '../../ledger/resets.ts';
+import type { PastReset } from '../../store/resets.ts';
+import type { Screen } from '../output.ts';
+import { table } from './table.ts';
+import { count, timeText } from './text.ts';
+
+/** Each window before and after. Holds stay, so they are shown beside. */
+export function resetChangesView(changes: readonly ResetChange[], screen: Screen): string[] {
+  return table(
+    [
+      { title: 'Scope' },
+      { title: 'Window' },
+      { title: 'Used before', align: 'right' },
+      { title: 'after', align: 'right' },
+      { title: 'Held', align: 'right', expendable: 1 },
+      { title: 'Requests', align: 'right', expendable: 2 },
+      { title: 'after', align: 'right', expendable: 2 },
+    ],
+    changes.map((row) => [
+      row.scope,
+      `${row.window} ${row.start}`,
+      count(row.before),
+      count(row.after),
+      count(row.held),
+      count(row.requestsBefore),
+      count(row.requestsAfter),
+    ]),
+    screen,
+  );
+}
+
+export function resetListView(resets: readonly PastReset[], screen: Screen): string {
+  if (resets.length === 0) return 'Nothing was reset yet.';
+  return table(
+    [
+      { title: 'Id', align: 'right' },
+      { title: 'When' },
+      { title: 'Who', expendable: 1 },
+      { title: 'Undone', expendable: 2 },
+      { title: 'Tokens taken, and why', flexible: true },
+    ],
+    resets.map(({ id, at, actor, undone, windows, reason }) => [
+      String(id),
+      timeText(at),
+      actor ?? '-',
+      undone ? 'yes' : 'no',
+      `${takenText(windows)}${reason === null ? '' : ` (${reason})`}`,
+    ]),
+    screen,
+  ).join('\n');
+}
+
+/** `global month 1,200, imperium month 1,200` */
+function takenText(windows: PastReset['windows']): string {
+  return windows.map(({ scope, window, taken }) => `${scope} ${window} ${count(taken)}`).join(', ');
+}
