@@ -1,4 +1,4 @@
-import { TokenctlError } from '../budget/errors.ts';
+import { invalidInput, TokenctlError } from '../budget/errors.ts';
 import type { EstimatorName } from '../budget/estimate.ts';
 import { requireCount } from '../budget/tokens.ts';
 import type { Verdict } from '../budget/verdict.ts';
@@ -26,7 +26,7 @@ export interface GuardConfig {
 export type SettleUsage = Usage | { readonly unknown: true; readonly error?: unknown };
 
 const TTL_MOST_SECONDS = 2_678_400;
-const ID = /^[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
+const ID = /^([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})$/i;
 
 /** Reserve before a call, settle or release after it. Every method may be called concurrently. */
 export class Guard {
@@ -46,6 +46,7 @@ export class Guard {
    * @throws invalid_input, key_reused, reservation_ended
    */
   async reserve(request: ReserveRequest): Promise<Verdict> {
+    requireRequest(request);
     const aiType = checkAiType(request.aiType);
     const model = checkName('model', request.model);
     const checked = checkEstimate(request.estimate, this.#config.estimator, model ?? undefined);
@@ -57,13 +58,13 @@ export class Guard {
         : requireCount('ttlSeconds', request.ttlSeconds, 1, TTL_MOST_SECONDS);
     return this.#ledger.reserve({
       kind: 'reserve',
+      id: this.#runtime.newId(),
       aiType,
       ...checked,
       model,
       requestId,
       requestType: this.#config.requestType,
-      idempotencyKey: key ?? this.#runtime.newId(),
-      keyGiven: key !== null,
+      idempotencyKey: key,
       ttlSeconds,
     });
   }
@@ -75,12 +76,11 @@ export class Guard {
    */
   async settle(reservationId: string, usage: SettleUsage): Promise<Ending> {
     const id = checkId(reservationId);
-    if (typeof usage === 'object' && 'unknown' in usage) {
+    if (isUnknown(usage)) {
       const errorMessage = errorText(usage.error);
       return this.#ledger.end({
         kind: 'settle',
         id,
-        idempotencyKey: null,
         usage: null,
         model: null,
         errorMessage,
@@ -90,7 +90,6 @@ export class Guard {
     return this.#ledger.end({
       kind: 'settle',
       id,
-      idempotencyKey: null,
       usage: checked,
       model: checkName('usage.model', usage.model),
       errorMessage: null,
@@ -103,26 +102,40 @@ export class Guard {
    */
   async release(
     reservationId: string,
-    details: { readonly error?: unknown } = {},
+    details?: { readonly error?: unknown } | null,
   ): Promise<Ending> {
     return this.#ledger.end({
       kind: 'release',
       id: checkId(reservationId),
-      idempotencyKey: null,
-      errorMessage: errorText(details.error),
+      errorMessage: errorText(details?.error),
     });
   }
 
   /** The verdict that a reserve would get now; reserves nothing and logs nothing. @throws invalid_input */
   async check(request: Pick<ReserveRequest, 'aiType' | 'estimate' | 'model'>): Promise<Verdict> {
+    requireRequest(request);
     const aiType = checkAiType(request.aiType);
     const checked = checkEstimate(request.estimate, this.#config.estimator, request.model);
     return this.#ledger.check({ aiType, ...checked });
   }
 }
 
+function requireRequest(request: unknown): void {
+  if (typeof request === 'object' && request !== null) return;
+  throw invalidInput('request', 'must be { aiType, estimate }');
+}
+
+function isUnknown(usage: SettleUsage): usage is Extract<SettleUsage, { unknown: true }> {
+  const given: unknown = usage;
+  return (
+    typeof given === 'object' && given !== null && 'unknown' in given && given.unknown === true
+  );
+}
+
+/** An id as the databases write it. @throws reservation_not_found for what is none */
 function checkId(value: unknown): string {
-  if (typeof value === 'string' && ID.test(value)) return value.toLowerCase();
+  const parts = typeof value === 'string' ? ID.exec(value.toLowerCase()) : null;
+  if (parts !== null) return parts.slice(1).join('-');
   throw new TokenctlError(
     'reservation_not_found',
     'there is no such reservation: its id is verdict.reservation.id of an admitted reserve',

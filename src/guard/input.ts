@@ -139,13 +139,13 @@ export function checkName(field: string, value: unknown): string | null {
 /** An error's message for the log. */
 export function errorText(error: unknown): string | null {
   if (error === undefined || error === null) return null;
-  const text =
-    error instanceof Error
-      ? error.message || error.name
-      : typeof error === 'string'
-        ? error
-        : 'an error without a message';
+  const [text] = (error instanceof Error ? [error.message, error.name] : [error]).filter(isText);
+  if (text === undefined) return 'an error without a message';
   return storable(text.slice(0, MESSAGE_LENGTH_MOST));
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
 }
 
 /** Neither database takes NUL, nor half of a surrogate pair. */

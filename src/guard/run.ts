@@ -41,6 +41,9 @@ export async function runGuarded<T>(
   let called: Called<T>;
   try {
     called = await call(reservation);
+    if (typeof (called as unknown) !== 'object' || (called as unknown) === null) {
+      throw new TypeError('the call given to run must return { value, usage }');
+    }
   } catch (error) {
     const end = providerRefused(error)
       ? guard.release(reservation.id, { error })

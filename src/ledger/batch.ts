@@ -1,9 +1,16 @@
-import { decide } from '../budget/decide.ts';
+import { decide, largestAdmissible } from '../budget/decide.ts';
 import { TokenctlError } from '../budget/errors.ts';
 import { ownLimits } from '../budget/limits.ts';
 import type { Verdict } from '../budget/verdict.ts';
 import { isoTime, windowsAt } from '../budget/windows.ts';
-import type { Command, EndCommand, Ending, Outcome, ReserveCommand } from './commands.ts';
+import type {
+  Command,
+  EndCommand,
+  Ending,
+  Outcome,
+  ReserveCommand,
+  SettledUsage,
+} from './commands.ts';
 import { BatchCounters } from './counters.ts';
 import { planDenials, type SeenDenials } from './denials.ts';
 import type { LimitsInForce } from './limits-in-force.ts';
@@ -17,7 +24,7 @@ export interface BatchContext {
   readonly readLimits: (stored: StoredRevision | null) => LimitsInForce;
   readonly newId: () => string;
   readonly seenDenials: SeenDenials;
-  /** A replay after a failure: even a key that the ledger made may have been committed. */
+  /** A replay after a failure: any of its commands may have been committed. */
   readonly replay: boolean;
 }
 
@@ -38,7 +45,7 @@ export function* runBatch(
   context: BatchContext,
 ): Step<BatchResult> {
   const outcomes = new Map<Command, Outcome>();
-  yield* step(ops.expireDue(EXPIRED_AT_ONCE));
+  if (ops.expireDue !== undefined) yield* step(ops.expireDue(EXPIRED_AT_ONCE));
   yield* endReservations(ops, commands.filter(isEnd), outcomes);
   const reserves = commands.filter((command) => command.kind === 'reserve');
   const seenDenials =
@@ -64,24 +71,14 @@ function* endReservations(
   commands: readonly EndCommand[],
   outcomes: Map<Command, Outcome>,
 ): Step<void> {
-  if (commands.length === 0) return;
-  const ids = new Set<string>();
-  const keys = new Set<string>();
-  for (const command of commands) {
-    if (command.id !== null) ids.add(command.id);
-    else if (command.idempotencyKey !== null) keys.add(command.idempotencyKey);
-  }
+  const rest = yield* endOpen(ops, commands, outcomes);
+  if (rest.length === 0) return;
   const rows = new Map<string, LogRow>();
-  const idOfKey = new Map<string, string>();
-  for (const row of ids.size === 0 ? [] : yield* step(ops.logsById([...ids])))
-    rows.set(row.id, row);
-  for (const row of keys.size === 0 ? [] : yield* step(ops.logsByKey([...keys]))) {
-    rows.set(row.id, row);
-    if (row.idempotencyKey !== null) idOfKey.set(row.idempotencyKey, row.id);
-  }
+  const ids = [...new Set(rest.map(({ id }) => id))];
+  for (const row of yield* step(ops.logsById(ids))) rows.set(row.id, row);
   const ended = new Map<string, EndedLog>();
-  for (const command of commands) {
-    const id = command.id ?? idOfKey.get(command.idempotencyKey ?? '') ?? '';
+  for (const command of rest) {
+    const { id } = command;
     const row = rows.get(id);
     const result = endOne(command, row, ops.nowMs);
     outcomes.set(command, result.outcome);
@@ -91,6 +88,64 @@ function* endReservations(
     }
   }
   if (ended.size > 0) yield* step(ops.endLogs([...ended.values()]));
+}
+
+/**
+ * Ends what is still open in one statement, without reading it first: the usual case. What is left
+ * needs a look at its row: unknown usage, a second end, one that expired, an id that is none.
+ */
+function* endOpen(
+  ops: Operations,
+  commands: readonly EndCommand[],
+  outcomes: Map<Command, Outcome>,
+): Step<EndCommand[]> {
+  const open = new Map<string, { command: EndCommand; log: EndedLog }>();
+  for (const command of commands) {
+    const { id } = command;
+    if (open.has(id)) continue;
+    if (command.kind === 'release') {
+      open.set(id, { command, log: endedLog(id, 'released', ops.nowMs, NO_USAGE, command) });
+    } else if (command.usage !== null) {
+      open.set(id, { command, log: endedLog(id, 'settled', ops.nowMs, command.usage, command) });
+    }
+  }
+  if (open.size === 0) return [...commands];
+  const logs = [...open.values()].map(({ log }) => log);
+  for (const id of yield* step(ops.endOpenLogs(logs))) {
+    const ended = open.get(id);
+    if (ended !== undefined) outcomes.set(ended.command, endingOf(ended.log));
+  }
+  return commands.filter((command) => !outcomes.has(command));
+}
+
+const NO_USAGE: SettledUsage = {
+  tokensIn: 0,
+  tokensOut: 0,
+  cacheCreationTokens: 0,
+  cacheReadTokens: 0,
+};
+
+function endedLog(
+  id: string,
+  state: EndedLog['state'],
+  atMs: number,
+  usage: SettledUsage,
+  command: { readonly errorMessage: string | null; readonly model?: string | null },
+): EndedLog {
+  return {
+    id,
+    state,
+    atMs,
+    ...usage,
+    totalTokens: usage.tokensIn + usage.tokensOut,
+    success: command.errorMessage === null,
+    errorMessage: command.errorMessage,
+    model: command.model ?? null,
+  };
+}
+
+function endingOf({ id, state, totalTokens }: EndedLog): Outcome {
+  return { kind: 'ending', ending: { id, state, charged: totalTokens } };
 }
 
 interface EndResult {
@@ -104,8 +159,7 @@ interface EndResult {
  */
 function endOne(command: EndCommand, row: LogRow | undefined, nowMs: number): EndResult {
   if (row === undefined || row.state === 'denied' || row.reservedTokens === 0) {
-    const name = command.id ?? command.idempotencyKey ?? '';
-    return refuse('reservation_not_found', `there is no reservation ${name}`, null);
+    return refuse('reservation_not_found', `there is no reservation ${command.id}`, null);
   }
   if (command.kind === 'release') {
     if (row.state === 'settled') {
@@ -116,68 +170,32 @@ function endOne(command: EndCommand, row: LogRow | undefined, nowMs: number): En
       );
     }
     if (row.state === 'released') return unchanged(row, 'released');
-    return end(row, 'released', nowMs, 0, 0, 0, 0, command.errorMessage, null);
+    return end(row, 'released', nowMs, NO_USAGE, command);
   }
   if (row.state === 'settled') return unchanged(row, 'settled');
-  const { usage } = command;
-  if (usage !== null) {
-    const { tokensIn, tokensOut, cacheCreationTokens, cacheReadTokens } = usage;
-    return end(
-      row,
-      'settled',
-      nowMs,
-      tokensIn,
-      tokensOut,
-      cacheCreationTokens,
-      cacheReadTokens,
-      command.errorMessage,
-      command.model,
-    );
-  }
+  if (command.usage !== null) return end(row, 'settled', nowMs, command.usage, command);
   // Unknown usage: the hold. An expired one is charged that already, a released one was said to be free.
   if (row.state === 'expired') return unchanged(row, 'expired');
   if (row.state === 'released') return unchanged(row, 'released');
-  return end(
-    row,
-    'settled',
-    nowMs,
-    row.reservedInputTokens,
-    row.reservedTokens - row.reservedInputTokens,
-    0,
-    0,
-    command.errorMessage ?? 'what was charged is unknown, so the hold is charged in full',
-    command.model,
-  );
+  const hold: SettledUsage = {
+    ...NO_USAGE,
+    tokensIn: row.reservedInputTokens,
+    tokensOut: row.reservedTokens - row.reservedInputTokens,
+  };
+  const errorMessage =
+    command.errorMessage ?? 'what was charged is unknown, so the hold is charged in full';
+  return end(row, 'settled', nowMs, hold, { errorMessage, model: command.model });
 }
 
 function end(
   row: LogRow,
-  state: 'settled' | 'released',
+  state: EndedLog['state'],
   atMs: number,
-  tokensIn: number,
-  tokensOut: number,
-  cacheCreationTokens: number,
-  cacheReadTokens: number,
-  errorMessage: string | null,
-  model: string | null,
+  usage: SettledUsage,
+  command: { readonly errorMessage: string | null; readonly model?: string | null },
 ): EndResult {
-  const totalTokens = tokensIn + tokensOut;
-  return {
-    outcome: { kind: 'ending', ending: { id: row.id, state, charged: totalTokens } },
-    ended: {
-      id: row.id,
-      state,
-      atMs,
-      tokensIn,
-      tokensOut,
-      totalTokens,
-      cacheCreationTokens,
-      cacheReadTokens,
-      success: errorMessage === null,
-      errorMessage,
-      model,
-    },
-  };
+  const ended = endedLog(row.id, state, atMs, usage, command);
+  return { outcome: endingOf(ended), ended };
 }
 
 function unchanged(row: LogRow, state: Ending['state']): EndResult {
@@ -209,14 +227,7 @@ function* admitReservations(
 ): Step<SeenDenials> {
   const { nowMs } = ops;
   const { limits } = context.readLimits(yield* step(ops.newestRevision()));
-  const lookedUp = commands.filter((command) => command.keyGiven || context.replay);
-  const byKey = new Map<string, LogRow>();
-  if (lookedUp.length > 0) {
-    const keys = [...new Set(lookedUp.map((command) => command.idempotencyKey))];
-    for (const row of yield* step(ops.logsByKey(keys))) {
-      if (row.idempotencyKey !== null) byKey.set(row.idempotencyKey, row);
-    }
-  }
+  const known = yield* knownReservations(ops, commands, context.replay);
   const windows = windowsAt(nowMs);
   const starts = [windows.month.start, windows.day.start, windows.hour.start];
   const limited = [...new Set(commands.map((command) => command.aiType))].filter(
@@ -230,42 +241,30 @@ function* admitReservations(
   const admitted: NewLog[] = [];
   const denied: NewLog[] = [];
   for (const command of commands) {
-    const known = byKey.get(command.idempotencyKey);
-    if (known !== undefined) {
-      outcomes.set(command, repeated(command, known));
+    const { aiType, estimate } = command;
+    const before = known.get(command.id) ?? known.get(keyOf(command));
+    if (before !== undefined) {
+      const largest = largestAdmissible(limits, counters.of(aiType), aiType, nowMs);
+      outcomes.set(command, repeated(command, before, largest));
       continue;
     }
-    const decision = decide(limits, counters.of(command.aiType), command, nowMs);
-    const expiresAtMs = nowMs + (command.ttlSeconds ?? limits.reservationTtl) * 1000;
-    const id = context.newId();
-    const verdict: Verdict = {
-      admitted: decision.admitted,
-      aiType: command.aiType,
-      estimate: command.estimate,
-      reasons: decision.reasons,
-      retryAt: decision.retryAt,
-      largestAdmissible: decision.largestAdmissible,
-      reservation: decision.admitted ? { id, expiresAt: isoTime(expiresAtMs) } : null,
-    };
-    outcomes.set(command, { kind: 'verdict', verdict });
-    const row = newLog(command, id, nowMs, decision.admitted ? expiresAtMs : null, verdict);
+    const { reasons, retryAt, ...decision } = decide(limits, counters.of(aiType), command, nowMs);
     if (!decision.admitted) {
-      denied.push(row);
+      const verdict = verdictOf(command, reasons, retryAt, decision.largestAdmissible, null);
+      outcomes.set(command, { kind: 'verdict', verdict });
+      // A denial binds nothing: made again, it is another row.
+      denied.push(deniedLog(command, context.newId(), nowMs, verdict));
       continue;
     }
+    const expiresAtMs = nowMs + (command.ttlSeconds ?? limits.reservationTtl) * 1000;
+    counters.admit(aiType, estimate.total, command.items, nowMs);
+    const largest = largestAdmissible(limits, counters.of(aiType), aiType, nowMs);
+    const reservation = { id: command.id, expiresAt: isoTime(expiresAtMs) };
+    const verdict = verdictOf(command, [], null, largest, reservation);
+    outcomes.set(command, { kind: 'verdict', verdict });
+    const row = reservedLog(command, nowMs, expiresAtMs);
     admitted.push(row);
-    counters.admit(command.aiType, command.estimate.total, command.items, nowMs);
-    byKey.set(command.idempotencyKey, {
-      id,
-      aiType: row.aiType,
-      state: row.state,
-      reservedTokens: row.reservedTokens,
-      reservedInputTokens: row.reservedInputTokens,
-      requestItems: row.requestItems,
-      totalTokens: 0,
-      expiresAtMs,
-      idempotencyKey: row.idempotencyKey,
-    });
+    known.set(keyOf(command), { ...row, expiresAtMs });
   }
   const plan = planDenials(denied, context.seenDenials, nowMs);
   const written = [...admitted, ...plan.rows];
@@ -274,74 +273,115 @@ function* admitReservations(
   return plan.next;
 }
 
+/** In the same map as ids, which are UUIDs: a key can't be mistaken for one. */
+function keyOf({ id, idempotencyKey }: ReserveCommand): string {
+  return idempotencyKey === null ? id : `key ${idempotencyKey}`;
+}
+
+/** Reservations that these commands made before, by id and by key. */
+function* knownReservations(
+  ops: Operations,
+  commands: readonly ReserveCommand[],
+  replay: boolean,
+): Step<Map<string, LogRow>> {
+  const known = new Map<string, LogRow>();
+  const keys = [...new Set(commands.flatMap(({ idempotencyKey }) => idempotencyKey ?? []))];
+  for (const row of keys.length === 0 ? [] : yield* step(ops.logsByKey(keys))) {
+    known.set(`key ${row.idempotencyKey ?? ''}`, row);
+  }
+  const ids = replay ? commands.map(({ id }) => id) : [];
+  for (const row of ids.length === 0 ? [] : yield* step(ops.logsById(ids))) known.set(row.id, row);
+  return known;
+}
+
 /** A key binds to one admission: the same request again gets the same reservation while it is open. */
-function repeated(command: ReserveCommand, row: LogRow): Outcome {
+function repeated(command: ReserveCommand, row: LogRow, largest: number): Outcome {
   const same =
     row.aiType === command.aiType &&
     row.reservedTokens === command.estimate.total &&
     row.reservedInputTokens === command.estimate.input &&
     row.requestItems === command.items;
+  const refused = (code: 'key_reused' | 'reservation_ended', message: string): Outcome => ({
+    kind: 'refused',
+    error: new TokenctlError(code, message, {
+      field: 'idempotencyKey',
+      fix: 'use a new key for a new request',
+    }),
+  });
   if (!same) {
-    return {
-      kind: 'refused',
-      error: new TokenctlError(
-        'key_reused',
-        `the idempotency key was used before, for ${String(row.reservedTokens)} tokens of ${row.aiType}`,
-        { field: 'idempotencyKey', fix: 'use a new key for a new request' },
-      ),
-    };
+    return refused(
+      'key_reused',
+      `the idempotency key was used before, for ${String(row.reservedTokens)} tokens of ${row.aiType}`,
+    );
   }
   if (row.state !== 'reserved') {
-    return {
-      kind: 'refused',
-      error: new TokenctlError(
-        'reservation_ended',
-        `the reservation of this idempotency key has ended (${row.state})`,
-        { field: 'idempotencyKey', fix: 'use a new key for a new request' },
-      ),
-    };
+    return refused(
+      'reservation_ended',
+      `the reservation of this idempotency key has ended (${row.state})`,
+    );
   }
+  const reservation = { id: row.id, expiresAt: isoTime(row.expiresAtMs) };
+  return { kind: 'verdict', verdict: verdictOf(command, [], null, largest, reservation) };
+}
+
+function verdictOf(
+  { aiType, estimate }: ReserveCommand,
+  reasons: Verdict['reasons'],
+  retryAt: string | null,
+  largest: number,
+  reservation: Verdict['reservation'],
+): Verdict {
   return {
-    kind: 'verdict',
-    verdict: {
-      admitted: true,
-      aiType: command.aiType,
-      estimate: command.estimate,
-      reasons: [],
-      retryAt: null,
-      largestAdmissible: null,
-      reservation: { id: row.id, expiresAt: isoTime(row.expiresAtMs) },
-    },
+    admitted: reservation !== null,
+    aiType,
+    estimate,
+    reasons,
+    retryAt,
+    largestAdmissible: largest,
+    reservation,
   };
 }
 
-function newLog(
-  command: ReserveCommand,
-  id: string,
-  atMs: number,
-  expiresAtMs: number | null,
-  verdict: Verdict,
-): NewLog {
-  const admitted = expiresAtMs !== null;
+function reservedLog(command: ReserveCommand, atMs: number, expiresAtMs: number): NewLog {
+  return {
+    ...newLog(command, command.id, atMs),
+    state: 'reserved',
+    idempotencyKey: command.idempotencyKey,
+    reservedTokens: command.estimate.total,
+    reservedInputTokens: command.estimate.input,
+    expiresAtMs,
+  };
+}
+
+function deniedLog(command: ReserveCommand, id: string, atMs: number, verdict: Verdict): NewLog {
+  return {
+    ...newLog(command, id, atMs),
+    state: 'denied',
+    success: false,
+    errorMessage: verdict.reasons[0]?.message ?? null,
+    verdict: JSON.stringify(verdict),
+  };
+}
+
+function newLog(command: ReserveCommand, id: string, atMs: number): Omit<NewLog, 'state'> {
   return {
     id,
     aiType: command.aiType,
-    state: admitted ? 'reserved' : 'denied',
     atMs,
     requestId: command.requestId,
-    idempotencyKey: admitted ? command.idempotencyKey : null,
+    idempotencyKey: null,
     model: command.model,
     requestType: command.requestType,
-    reservedTokens: admitted ? command.estimate.total : 0,
-    reservedInputTokens: admitted ? command.estimate.input : 0,
+    reservedTokens: 0,
+    reservedInputTokens: 0,
     requestItems: command.items,
-    expiresAtMs,
+    expiresAtMs: null,
     tokensIn: 0,
     tokensOut: 0,
     totalTokens: 0,
-    success: admitted,
-    errorMessage: admitted ? null : (verdict.reasons[0]?.message ?? null),
+    success: true,
+    errorMessage: null,
     deniedCount: 1,
-    verdict: admitted ? null : JSON.stringify(verdict),
+    verdict: null,
   };
 }

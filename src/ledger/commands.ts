@@ -5,6 +5,8 @@ import type { Estimate, Verdict } from '../budget/verdict.ts';
 
 export interface ReserveCommand {
   readonly kind: 'reserve';
+  /** The id of the reservation, if it is admitted: made before, so that a replay finds it. */
+  readonly id: string;
   readonly aiType: string;
   readonly estimate: Estimate;
   /** How many requests it stands for; 1 unless it is a batch. */
@@ -14,10 +16,8 @@ export interface ReserveCommand {
   readonly model: string | null;
   readonly requestId: string | null;
   readonly requestType: string;
-  /** Binds retries to one admission. The ledger makes one where the caller gave none. */
-  readonly idempotencyKey: string;
-  /** Whether the caller gave the key: then it may have been used before, and may be again. */
-  readonly keyGiven: boolean;
+  /** The caller's key: it may have been used before, and may be again. */
+  readonly idempotencyKey: string | null;
   /** How long it is held, in seconds; null takes the limit `reservationTtl`. */
   readonly ttlSeconds: number | null;
 }
@@ -33,7 +33,6 @@ export interface SettledUsage {
 export interface SettleCommand {
   readonly kind: 'settle';
   readonly id: string;
-  readonly idempotencyKey: null;
   /** Null when it is unknown what was charged: the hold is charged in full. */
   readonly usage: SettledUsage | null;
   readonly model: string | null;
@@ -42,9 +41,7 @@ export interface SettleCommand {
 
 export interface ReleaseCommand {
   readonly kind: 'release';
-  /** A reservation's id, or the key of one whose admission was never answered. */
-  readonly id: string | null;
-  readonly idempotencyKey: string | null;
+  readonly id: string;
   readonly errorMessage: string | null;
 }
 

@@ -28,6 +28,11 @@ export async function importRows(
   newId: () => string,
   onProgress: (done: number) => void,
 ): Promise<{ added: number; known: number }> {
+  // Judged before anything is added: what follows commits in chunks.
+  const nowMs = await ledger.read(function* (ops): Step<number> {
+    return ops.nowMs;
+  });
+  refuseFuture(rows, nowMs);
   const occurrences = new Map<string, number>();
   let added = 0;
   for (let first = 0; first < rows.length; first += CHUNK) {
@@ -38,11 +43,14 @@ export async function importRows(
   return { added, known: rows.length - added };
 }
 
-function* insertNew(ops: Operations, logs: readonly NewLog[]): Step<number> {
-  const late = logs.find((log) => log.atMs > ops.nowMs);
+function refuseFuture(rows: readonly ImportRow[], nowMs: number): void {
+  const late = rows.find(({ atMs }) => atMs > nowMs);
   if (late !== undefined) {
     throw invalidInput('timestamp', `${isoTime(late.atMs)} lies in the future`);
   }
+}
+
+function* insertNew(ops: Operations, logs: readonly NewLog[]): Step<number> {
   const keys = logs.flatMap(({ idempotencyKey }) => idempotencyKey ?? []);
   const known = new Set(
     (yield* step(ops.logsByKey(keys))).map(({ idempotencyKey }) => idempotencyKey),

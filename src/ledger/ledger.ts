@@ -26,6 +26,9 @@ const BATCH_SIZE = 256;
 const RESERVES_AT_LEAST = 64;
 const QUEUED_RESERVES = 10_000;
 const QUEUED_ENDS = 50_000;
+/** How long after a busy lock it counts as contended, and how long a process then gives way, at most. */
+const CONTENDED_MS = 100;
+const GIVE_WAY_MS = 4;
 /** Admissions that may have been committed without an answer, remembered to be released. */
 const UNANSWERED = 10_000;
 
@@ -42,6 +45,9 @@ export class Ledger {
   readonly #reserves = new BoundedQueue(QUEUED_RESERVES);
   #unanswered: string[] = [];
   #seenDenials: SeenDenials = new Map();
+  /** When the lock was last found taken, and when a batch was last committed. */
+  #lastBusyMs = Number.NEGATIVE_INFINITY;
+  #lastCommitMs = Number.NEGATIVE_INFINITY;
   #draining: Promise<void> | null = null;
   #closed = false;
 
@@ -148,12 +154,16 @@ export class Ledger {
           'slow down, or spread the load over more processes',
         );
       } else {
-        this.#draining ??= this.#drain().finally(() => {
-          this.#draining = null;
-          // What arrived while the loop ended starts the next one.
-          if (this.#ends.size + this.#reserves.size > 0) this.#draining = this.#drain();
-        });
+        this.#start();
       }
+    });
+  }
+
+  #start(): void {
+    this.#draining ??= this.#drain().finally(() => {
+      this.#draining = null;
+      // What arrived while the loop ended starts the next one.
+      if (this.#ends.size + this.#reserves.size > 0) this.#start();
     });
   }
 
@@ -163,6 +173,7 @@ export class Ledger {
     let cause: unknown = null;
     await this.#runtime.yield();
     for (;;) {
+      if (failures === 0) await this.#giveWay();
       this.#refuseLate(cause);
       const batch = this.#take();
       if (batch.length === 0) return;
@@ -176,6 +187,7 @@ export class Ledger {
         const kind = this.#connection.classify(error);
         if (kind === 'busy' || kind === 'lost') {
           cause = error;
+          if (kind === 'busy') this.#lastBusyMs = this.#runtime.monotonicMs();
           if (kind === 'lost') for (const waiting of batch) waiting.replay = true;
           this.#putBack(batch);
           await this.#runtime.sleep(this.#pauseMs(kind, failures));
@@ -190,7 +202,8 @@ export class Ledger {
   }
 
   async #commit(batch: readonly Waiting[]): Promise<void> {
-    const { outcomes, seenDenials } = await this.#connection.transaction('write', (ops) =>
+    const mode = batch.some(({ command }) => command.kind === 'reserve') ? 'write' : 'settle';
+    const { outcomes, seenDenials } = await this.#connection.transaction(mode, (ops) =>
       runBatch(
         ops,
         batch.map((waiting) => waiting.command),
@@ -203,6 +216,7 @@ export class Ledger {
       ),
     );
     this.#seenDenials = seenDenials;
+    this.#lastCommitMs = this.#runtime.monotonicMs();
     for (const [index, waiting] of batch.entries()) {
       const outcome = outcomes[index];
       if (outcome !== undefined) waiting.resolve(outcome);
@@ -235,10 +249,22 @@ export class Ledger {
     this.#reserves.putBack(batch.filter((waiting) => waiting.command.kind === 'reserve'));
   }
 
-  /** Short waits with jitter for the lock, so that no process starves; longer ones to reconnect. */
+  /**
+   * How long until the next try, in ms. For the lock: short, with jitter, and shorter for who has
+   * waited long, so that nobody starves. To reconnect: ever longer.
+   */
   #pauseMs(kind: 'busy' | 'lost', failures: number): number {
-    const most = kind === 'busy' ? Math.min(8, 1 + failures) : Math.min(500, 20 * 2 ** failures);
+    const most = kind === 'lost' ? Math.min(500, 20 * 2 ** failures) : failures < 8 ? 4 : 1.5;
     return this.#runtime.random() * most;
+  }
+
+  /** Who has just had the lock, while others wanted it, lets them go first. */
+  async #giveWay(): Promise<void> {
+    const nowMs = this.#runtime.monotonicMs();
+    const contended = nowMs - this.#lastBusyMs < CONTENDED_MS;
+    if (contended && nowMs - this.#lastCommitMs < GIVE_WAY_MS) {
+      await this.#runtime.sleep(this.#runtime.random() * GIVE_WAY_MS);
+    }
   }
 
   #refuseLate(cause: unknown): void {
@@ -278,10 +304,10 @@ export class Ledger {
     fix: string,
   ): void {
     if (command.kind === 'reserve') {
-      const { aiType, estimate, idempotencyKey, keyGiven } = command;
+      const { id, aiType, estimate, idempotencyKey } = command;
       // The caller was told no, so nothing will be spent: release it if it was committed after all.
-      if (replay && !keyGiven && this.#unanswered.length < UNANSWERED) {
-        this.#unanswered.push(idempotencyKey);
+      if (replay && idempotencyKey === null && this.#unanswered.length < UNANSWERED) {
+        this.#unanswered.push(id);
       }
       resolve({
         kind: 'verdict',
@@ -295,24 +321,22 @@ export class Ledger {
   /** The ledger answers again: releases what may have been admitted without an answer. */
   #queueUnanswered(): void {
     if (this.#unanswered.length === 0) return;
-    const keys = this.#unanswered.splice(0, BATCH_SIZE);
-    for (const idempotencyKey of keys) {
+    for (const id of this.#unanswered.splice(0, BATCH_SIZE)) {
       const queued = this.#ends.push({
         command: {
           kind: 'release',
-          id: null,
-          idempotencyKey,
+          id,
           errorMessage: 'the caller was told that the ledger is unavailable',
         },
         deadlineMs: this.#runtime.monotonicMs() + this.#timeoutMs,
         replay: false,
         resolve: (outcome) => {
           const lost = outcome.kind === 'refused' && outcome.error.code === 'ledger_unavailable';
-          if (lost && this.#unanswered.length < UNANSWERED) this.#unanswered.push(idempotencyKey);
+          if (lost && this.#unanswered.length < UNANSWERED) this.#unanswered.push(id);
         },
         reject: () => undefined,
       });
-      if (!queued) this.#unanswered.push(idempotencyKey);
+      if (!queued) this.#unanswered.push(id);
     }
   }
 

@@ -122,8 +122,8 @@ export interface Operations {
   readonly nowMs: number;
   /** The newest limit revision; null in a database that has none yet. */
   newestRevision(): Answer<StoredRevision | null>;
-  /** Charges at most `limit` due holds in full; how many it found. */
-  expireDue(limit: number): Answer<number>;
+  /** SQLite: charges at most `limit` due holds in full. PostgreSQL did so when the transaction began. */
+  expireDue?(limit: number): Answer<void>;
   /** PostgreSQL: keeps every other writer out until this transaction ends. SQLite has one writer anyway. */
   lockLogs(): Answer<void>;
   /** PostgreSQL: folds all of the triggers' deltas into the windows. SQLite has none. */
@@ -135,6 +135,9 @@ export interface Operations {
   logsById(ids: readonly string[]): Answer<LogRow[]>;
   logsByKey(keys: readonly string[]): Answer<LogRow[]>;
   insertLogs(rows: readonly NewLog[]): Answer<void>;
+  /** Ends those of the reservations that are open; the ids that were. */
+  endOpenLogs(rows: readonly EndedLog[]): Answer<string[]>;
+  /** Sets how reservations ended, whatever their state. */
   endLogs(rows: readonly EndedLog[]): Answer<void>;
   /** Adds denials to a summary row of this second. */
   addDenials(id: string, count: number): Answer<void>;
@@ -191,10 +194,16 @@ export type FailureKind =
   /** The database answers, but can't be used as it is (not migrated, read-only, full). */
   | 'unusable';
 
+/**
+ * read: one instant, no lock. write: the ledger's lock from the start. settle: the same, and
+ * PostgreSQL leaves folding to the next write.
+ */
+export type Mode = 'read' | 'write' | 'settle';
+
 export interface Connection {
   readonly kind: DatabaseKind;
-  /** Runs `work` in one transaction; a write transaction holds the ledger's lock from its start. */
-  transaction<T>(mode: 'read' | 'write', work: (ops: Operations) => Step<T>): Promise<T>;
+  /** Runs `work` in one transaction. */
+  transaction<T>(mode: Mode, work: (ops: Operations) => Step<T>): Promise<T>;
   classify(error: unknown): FailureKind;
   /** Why it failed, in words for an operator, without secrets. */
   explain(error: unknown): string;

@@ -1,6 +1,6 @@
 import { SATURATED } from './values.ts';
 
-/** The statements of the PostgreSQL dialect. Rows travel as one JSON parameter. */
+/** The statements of the PostgreSQL dialect. Rows travel as one array parameter a column. */
 
 const NEWEST_ADJUSTMENT = 'coalesce((SELECT max(id) FROM usage_adjustments), 0)';
 
@@ -16,6 +16,63 @@ const WINDOW_SUMS = `scope_kind, scope_name, window_kind, window_start, ${sum('t
   ${sum('used')}, ${sum('held')}, ${sum('requests')}, ${sum('requests_reset')}, ${sum('failed')}, ${sum('denied')},
   max(last_request_at_ms) AS last_request_at_ms`;
 
+/** `unnest` over one array parameter a column: estimated as few rows, so that each is found by primary key. */
+const rowsOf = (columns: Readonly<Record<string, string>>): string => {
+  const arrays = Object.values(columns).map((type, index) => `$${String(index + 1)}::${type}[]`);
+  return `unnest(${arrays.join(', ')}) AS r (${Object.keys(columns).join(', ')})`;
+};
+
+/** The columns of an insert into the log, in the order of its parameters. */
+export const INSERT_COLUMNS = {
+  id: 'uuid',
+  ai_type: 'text',
+  month_year: 'text',
+  request_id: 'text',
+  tokens_in: 'bigint',
+  tokens_out: 'bigint',
+  total_tokens: 'bigint',
+  model_used: 'text',
+  request_type: 'text',
+  success: 'boolean',
+  error_message: 'text',
+  created_at: 'timestamp',
+  state: 'text',
+  reserved_tokens: 'bigint',
+  reserved_input_tokens: 'bigint',
+  request_items: 'integer',
+  denied_count: 'integer',
+  expires_at: 'timestamp',
+  settled_at: 'timestamp',
+  idempotency_key: 'text',
+  verdict: 'text',
+  counted_at_ms: 'bigint',
+} as const;
+
+/** The columns of an ending, in the order of its parameters. */
+export const END_COLUMNS = {
+  id: 'uuid',
+  state: 'text',
+  tokens_in: 'bigint',
+  tokens_out: 'bigint',
+  total_tokens: 'bigint',
+  cache_creation_tokens: 'bigint',
+  cache_read_tokens: 'bigint',
+  success: 'boolean',
+  error_message: 'text',
+  model_used: 'text',
+  settled_at: 'timestamp',
+} as const;
+
+/** Ends reservations; `more` narrows which, and says what to return. */
+const endLogs = (more: string): string => `
+    UPDATE token_usage_logs AS l SET
+      charged_after_adjustment = CASE WHEN l.state = 'reserved' THEN ${NEWEST_ADJUSTMENT} ELSE l.charged_after_adjustment END,
+      state = r.state, tokens_in = r.tokens_in, tokens_out = r.tokens_out, total_tokens = r.total_tokens,
+      cache_creation_tokens = r.cache_creation_tokens, cache_read_tokens = r.cache_read_tokens, success = r.success,
+      error_message = r.error_message, model_used = coalesce(r.model_used, l.model_used), settled_at = r.settled_at
+    FROM ${rowsOf(END_COLUMNS)}
+    WHERE l.id = r.id ${more}`;
+
 const prelude = (now: string): string => `
   SELECT ${now} AS now_ms, r.revision, r.settings
   FROM (SELECT 1) AS one LEFT JOIN (SELECT revision, settings FROM limit_revisions ORDER BY revision DESC LIMIT 1) AS r ON true`;
@@ -30,22 +87,15 @@ export const SQL = {
   beginWrite: (now: string, expire: number, fold: number) => `
     BEGIN ISOLATION LEVEL READ COMMITTED;
     ${LOCK};
-    UPDATE token_usage_logs SET state = 'expired', tokens_in = reserved_input_tokens,
-      tokens_out = reserved_tokens - reserved_input_tokens, total_tokens = reserved_tokens, success = false,
-      error_message = 'expired: its holder never settled it, so the hold is charged in full',
-      settled_at = to_timestamp(${now} / 1000.0) AT TIME ZONE 'UTC', charged_after_adjustment = ${NEWEST_ADJUSTMENT}
-    WHERE id IN (
-      SELECT id FROM token_usage_logs
-      WHERE state = 'reserved' AND expires_at <= to_timestamp(${now} / 1000.0) AT TIME ZONE 'UTC'
-      ORDER BY expires_at LIMIT ${String(expire)} FOR UPDATE SKIP LOCKED
-    );
-    SELECT tokenctl_fold(${String(fold)});
+    SELECT tokenctl_expire(${now}, ${String(expire)}) AS expired;
+    ${fold === 0 ? '' : `SELECT tokenctl_fold(${String(fold)});`}
     ${prelude(now)}`,
 
-  windows: `
+  windows: `SELECT ${WINDOW_SUMS} FROM usage_windows_now WHERE window_start = ANY ($1) GROUP BY 1, 2, 3, 4`,
+  windowsOf: `
     SELECT ${WINDOW_SUMS} FROM usage_windows_now
-    WHERE ($1::text[] IS NULL OR window_start = ANY ($1)) AND ($2::text[] IS NULL OR scope_kind = 'global' OR scope_name = ANY ($2))
-    GROUP BY scope_kind, scope_name, window_kind, window_start`,
+    WHERE window_start = ANY ($1) AND (scope_kind = 'global' OR scope_name = ANY ($2)) GROUP BY 1, 2, 3, 4`,
+  allWindows: `SELECT ${WINDOW_SUMS} FROM usage_windows_now GROUP BY 1, 2, 3, 4`,
 
   recent: `
     SELECT counted_at_ms AS at_ms, request_items AS items FROM token_usage_logs
@@ -55,26 +105,15 @@ export const SQL = {
   logsByKey: `SELECT ${LOG_COLUMNS} FROM token_usage_logs WHERE idempotency_key = ANY ($1)`,
 
   insertLogs: `
-    INSERT INTO token_usage_logs (id, ai_type, month_year, request_id, tokens_in, tokens_out, total_tokens, model_used,
-      request_type, success, error_message, created_at, state, reserved_tokens, reserved_input_tokens, request_items,
-      denied_count, expires_at, settled_at, idempotency_key, verdict, counted_at_ms, counted_as, charged_after_adjustment)
-    SELECT id, ai_type, month_year, request_id, tokens_in, tokens_out, total_tokens, model_used,
-      request_type, success, error_message, created_at, state, reserved_tokens, reserved_input_tokens, request_items,
-      denied_count, expires_at, settled_at, idempotency_key, verdict, counted_at_ms, ai_type, ${NEWEST_ADJUSTMENT}
-    FROM jsonb_to_recordset($1::jsonb) AS r (id uuid, ai_type text, month_year text, request_id text, tokens_in bigint,
-      tokens_out bigint, total_tokens bigint, model_used text, request_type text, success boolean, error_message text,
-      created_at timestamp, state text, reserved_tokens bigint, reserved_input_tokens bigint, request_items integer,
-      denied_count integer, expires_at timestamp, settled_at timestamp, idempotency_key text, verdict text, counted_at_ms bigint)`,
+    INSERT INTO token_usage_logs (${Object.keys(INSERT_COLUMNS).join(', ')}, counted_as, charged_after_adjustment)
+    SELECT ${Object.keys(INSERT_COLUMNS)
+      .map((column) => `r.${column}`)
+      .join(', ')}, r.ai_type, ${NEWEST_ADJUSTMENT}
+    FROM ${rowsOf(INSERT_COLUMNS)}`,
 
-  endLogs: `
-    UPDATE token_usage_logs AS l SET
-      charged_after_adjustment = CASE WHEN l.state = 'reserved' THEN ${NEWEST_ADJUSTMENT} ELSE l.charged_after_adjustment END,
-      state = r.state, tokens_in = r.tokens_in, tokens_out = r.tokens_out, total_tokens = r.total_tokens,
-      cache_creation_tokens = r.cache_creation_tokens, cache_read_tokens = r.cache_read_tokens, success = r.success,
-      error_message = r.error_message, model_used = coalesce(r.model_used, l.model_used), settled_at = r.settled_at
-    FROM jsonb_to_recordset($1::jsonb) AS r (id uuid, state text, tokens_in bigint, tokens_out bigint, total_tokens bigint,
-      cache_creation_tokens bigint, cache_read_tokens bigint, success boolean, error_message text, model_used text, settled_at timestamp)
-    WHERE l.id = r.id`,
+  endLogs: endLogs(''),
+  /** The state is compared so that the primary key finds the rows, not the index of all open ones. */
+  endOpenLogs: endLogs(`AND l.state || '' = 'reserved' RETURNING l.id::text AS id`),
 
   addDenials:
     'UPDATE token_usage_logs SET denied_count = denied_count + $2::integer WHERE id = $1::uuid',

@@ -1,12 +1,13 @@
 import pg from 'pg';
 import { classify, explain, isMissingDatabase, unreachable } from './postgres-errors.ts';
-import { SQL } from './postgres-statements.ts';
+import { END_COLUMNS, INSERT_COLUMNS, SQL } from './postgres-statements.ts';
 import type {
   AdjustmentKind,
   Connection,
   DueHold,
   EndedLog,
   LogRow,
+  Mode,
   NewAdjustment,
   NewLog,
   Operations,
@@ -35,7 +36,11 @@ export interface PostgresOptions {
 const EXPIRED_AT_ONCE = 256;
 const FOLDED_AT_ONCE = 10_000;
 
-/** Connects one client, with a session whose times are UTC and whose waits are bounded. */
+/**
+ * Connects one client, with a session whose times are UTC and whose waits are bounded. Its statements
+ * touch few rows by index; without the planner settings a plan made while the tables were empty
+ * would read them whole once they have grown.
+ */
 export async function connectPostgres(
   target: PostgresTarget,
   timeoutMs: number,
@@ -55,6 +60,7 @@ export async function connectPostgres(
     await client.query(
       `SET TIME ZONE 'UTC'; SET synchronous_commit = on; SET lock_timeout = ${String(timeoutMs)};
        SET statement_timeout = ${String(timeoutMs)}; SET idle_in_transaction_session_timeout = ${String(timeoutMs * 2)};
+       SET jit = off; SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
        SET search_path = ${pg.escapeIdentifier(target.schema)}, pg_temp`,
     );
   } catch (error) {
@@ -109,7 +115,7 @@ export function openPostgres(options: PostgresOptions): Connection {
     return fresh;
   };
 
-  const run = async <T>(mode: 'read' | 'write', work: (ops: Operations) => Step<T>): Promise<T> => {
+  const run = async <T>(mode: Mode, work: (ops: Operations) => Step<T>): Promise<T> => {
     client ??= await connect();
     const open = client;
     try {
@@ -117,12 +123,11 @@ export function openPostgres(options: PostgresOptions): Connection {
       const results = (await open.query(
         mode === 'read'
           ? SQL.beginRead(nowSql)
-          : SQL.beginWrite(nowSql, EXPIRED_AT_ONCE, FOLDED_AT_ONCE),
+          : SQL.beginWrite(nowSql, EXPIRED_AT_ONCE, mode === 'settle' ? 0 : FOLDED_AT_ONCE),
       )) as unknown as pg.QueryResult<Prelude>[];
       const prelude = results.at(-1)?.rows[0];
       if (prelude === undefined) throw new Error('PostgreSQL answered nothing to BEGIN');
-      const expired = results.find((result) => result.command === 'UPDATE')?.rowCount ?? 0;
-      const result = await runAsync(work(operations(open, prelude, expired)));
+      const result = await runAsync(work(operations(open, prelude)));
       await open.query('COMMIT');
       return result;
     } catch (error) {
@@ -157,7 +162,7 @@ interface Prelude {
   settings: string | null;
 }
 
-function operations(client: pg.Client, prelude: Prelude, expired: number): Operations {
+function operations(client: pg.Client, prelude: Prelude): Operations {
   const nowMs = prelude.now_ms;
   const now = writtenTime(nowMs);
   const query = async <R extends pg.QueryResultRow>(
@@ -173,7 +178,6 @@ function operations(client: pg.Client, prelude: Prelude, expired: number): Opera
       prelude.revision === null || prelude.settings === null
         ? null
         : ({ revision: prelude.revision, settings: prelude.settings } satisfies StoredRevision),
-    expireDue: () => expired,
     async lockLogs() {
       await client.query(
         'LOCK TABLE token_usage_logs, usage_adjustments IN SHARE ROW EXCLUSIVE MODE',
@@ -183,7 +187,13 @@ function operations(client: pg.Client, prelude: Prelude, expired: number): Opera
       await client.query('SELECT tokenctl_fold(2147483647)');
     },
     async windows(starts, aiTypes) {
-      return (await query<SqlWindow>('windows', SQL.windows, [starts, aiTypes])).map(toWindow);
+      const rows =
+        starts === null
+          ? await query<SqlWindow>('all_windows', SQL.allWindows, [])
+          : aiTypes === null
+            ? await query<SqlWindow>('windows', SQL.windows, [starts])
+            : await query<SqlWindow>('windows_of', SQL.windowsOf, [starts, aiTypes]);
+      return rows.map(toWindow);
     },
     async recentRequests(limit) {
       const rows = await query<{ at_ms: number; items: number }>('recent', SQL.recent, [
@@ -199,10 +209,14 @@ function operations(client: pg.Client, prelude: Prelude, expired: number): Opera
       return (await query<SqlLog>('logs_by_key', SQL.logsByKey, [keys])).map(toLog);
     },
     async insertLogs(rows) {
-      if (rows.length > 0) await query('insert_logs', SQL.insertLogs, [insertJson(rows)]);
+      if (rows.length > 0) await query('insert_logs', SQL.insertLogs, insertColumns(rows));
+    },
+    async endOpenLogs(rows) {
+      const ended = await query<{ id: string }>('end_open_logs', SQL.endOpenLogs, endColumns(rows));
+      return ended.map(({ id }) => id);
     },
     async endLogs(rows) {
-      if (rows.length > 0) await query('end_logs', SQL.endLogs, [endJson(rows)]);
+      if (rows.length > 0) await query('end_logs', SQL.endLogs, endColumns(rows));
     },
     async addDenials(id, count) {
       await query('add_denials', SQL.addDenials, [id, count]);
@@ -238,6 +252,8 @@ function operations(client: pg.Client, prelude: Prelude, expired: number): Opera
       return row?.id ?? 0;
     },
     async rowSums() {
+      // This one does read everything.
+      await client.query('SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on');
       return query<RowSum & pg.QueryResultRow>('row_sums', SQL.rowSums, []);
     },
     async adjustmentSums() {
@@ -308,54 +324,60 @@ function toLog(row: SqlLog): LogRow {
   };
 }
 
-function insertJson(rows: readonly NewLog[]): string {
-  return JSON.stringify(
-    rows.map((row) => {
-      const at = writtenTime(row.atMs);
-      return {
-        id: row.id,
-        ai_type: row.aiType,
-        month_year: at.slice(0, 7),
-        request_id: row.requestId,
-        tokens_in: row.tokensIn,
-        tokens_out: row.tokensOut,
-        total_tokens: row.totalTokens,
-        model_used: row.model,
-        request_type: row.requestType,
-        success: row.success,
-        error_message: row.errorMessage,
-        created_at: at,
-        state: row.state,
-        reserved_tokens: row.reservedTokens,
-        reserved_input_tokens: row.reservedInputTokens,
-        request_items: row.requestItems,
-        denied_count: row.deniedCount,
-        expires_at: row.expiresAtMs === null ? null : writtenTime(row.expiresAtMs),
-        settled_at: row.state === 'reserved' ? null : at,
-        idempotency_key: row.idempotencyKey,
-        verdict: row.verdict,
-        counted_at_ms: row.atMs,
-      };
-    }),
-  );
+/** One array a column, in the order of the statement's parameters. */
+function toColumns<C extends string, R>(
+  columns: Readonly<Record<C, string>>,
+  rows: readonly R[],
+  values: (row: R) => Readonly<Record<C, unknown>>,
+): unknown[][] {
+  const records = rows.map(values);
+  return (Object.keys(columns) as C[]).map((column) => records.map((record) => record[column]));
 }
 
-function endJson(rows: readonly EndedLog[]): string {
-  return JSON.stringify(
-    rows.map((row) => ({
+function insertColumns(rows: readonly NewLog[]): unknown[][] {
+  return toColumns(INSERT_COLUMNS, rows, (row) => {
+    const at = writtenTime(row.atMs);
+    return {
       id: row.id,
-      state: row.state,
+      ai_type: row.aiType,
+      month_year: at.slice(0, 7),
+      request_id: row.requestId,
       tokens_in: row.tokensIn,
       tokens_out: row.tokensOut,
       total_tokens: row.totalTokens,
-      cache_creation_tokens: row.cacheCreationTokens,
-      cache_read_tokens: row.cacheReadTokens,
+      model_used: row.model,
+      request_type: row.requestType,
       success: row.success,
       error_message: row.errorMessage,
-      model_used: row.model,
-      settled_at: writtenTime(row.atMs),
-    })),
-  );
+      created_at: at,
+      state: row.state,
+      reserved_tokens: row.reservedTokens,
+      reserved_input_tokens: row.reservedInputTokens,
+      request_items: row.requestItems,
+      denied_count: row.deniedCount,
+      expires_at: row.expiresAtMs === null ? null : writtenTime(row.expiresAtMs),
+      settled_at: row.state === 'reserved' ? null : at,
+      idempotency_key: row.idempotencyKey,
+      verdict: row.verdict,
+      counted_at_ms: row.atMs,
+    };
+  });
+}
+
+function endColumns(rows: readonly EndedLog[]): unknown[][] {
+  return toColumns(END_COLUMNS, rows, (row) => ({
+    id: row.id,
+    state: row.state,
+    tokens_in: row.tokensIn,
+    tokens_out: row.tokensOut,
+    total_tokens: row.totalTokens,
+    cache_creation_tokens: row.cacheCreationTokens,
+    cache_read_tokens: row.cacheReadTokens,
+    success: row.success,
+    error_message: row.errorMessage,
+    model_used: row.model,
+    settled_at: writtenTime(row.atMs),
+  }));
 }
 
 function adjustmentJson(rows: readonly NewAdjustment[]): string {

@@ -5,6 +5,9 @@ import { step, type Step } from './steps.ts';
 
 /** Resets lower usage by adjustments: holds, rates and history stay, and undo appends the opposite. */
 
+/** Due holds that a reset charges first, at most. */
+const DUE_AT_ONCE = 10_000;
+
 export interface ResetRequest {
   /** Empty resets everything: the global scope and every AI type. */
   readonly aiTypes: readonly string[];
@@ -37,6 +40,8 @@ export interface ResetResult {
 
 /** Resets the current month, day or hour (all: the three), of everything or of some AI types. */
 export function* resetUsage(ops: Operations, request: ResetRequest): Step<ResetResult> {
+  // What is due shows as used, so it is charged before and not after the reset.
+  yield* step(ops.expireDue(DUE_AT_ONCE));
   const current = windowsAt(ops.nowMs);
   const kinds = request.window === 'all' ? WINDOW_KINDS : [request.window];
   const starts = kinds.map((kind) => current[kind].start);

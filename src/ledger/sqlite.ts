@@ -7,6 +7,7 @@ import type {
   EndedLog,
   FailureKind,
   LogRow,
+  Mode,
   NewAdjustment,
   NewLog,
   Operations,
@@ -99,9 +100,9 @@ export function openSqlite({ path, runtime, onOpen }: SqliteOptions): Connection
   return {
     kind: 'sqlite',
     location: path,
-    transaction<T>(mode: 'read' | 'write', work: (ops: Operations) => Step<T>): Promise<T> {
+    transaction<T>(mode: Mode, work: (ops: Operations) => Step<T>): Promise<T> {
       return new Promise((resolve) => {
-        statement(mode === 'write' ? 'BEGIN IMMEDIATE' : 'BEGIN').run();
+        statement(mode === 'read' ? 'BEGIN' : 'BEGIN IMMEDIATE').run();
         let result: T;
         try {
           result = runSync(work(operations(statement, runtime.nowMs())));
@@ -177,7 +178,6 @@ function operations(statement: (sql: string) => Database.Statement, nowMs: numbe
            WHERE id = ?`,
         ).run(now, id);
       }
-      return due.length;
     },
     lockLogs: () => undefined,
     foldAll: () => undefined,
@@ -230,14 +230,12 @@ function operations(statement: (sql: string) => Database.Statement, nowMs: numbe
       );
       for (const row of rows) insert.run(...insertValues(row));
     },
+    endOpenLogs(rows) {
+      const update = statement(`${END_LOG} AND state = 'reserved'`);
+      return rows.flatMap((row) => (update.run(...endValues(row)).changes === 1 ? [row.id] : []));
+    },
     endLogs(rows) {
-      const update = statement(
-        `UPDATE token_usage_logs SET
-           charged_after_adjustment = CASE WHEN state = 'reserved' THEN ${NEWEST_ADJUSTMENT} ELSE charged_after_adjustment END,
-           state = ?, tokens_in = ?, tokens_out = ?, total_tokens = ?, cache_creation_tokens = ?, cache_read_tokens = ?,
-           success = ?, error_message = ?, model_used = coalesce(?, model_used), settled_at = ?
-         WHERE id = ?`,
-      );
+      const update = statement(END_LOG);
       for (const row of rows) update.run(...endValues(row));
     },
     addDenials(id, count) {
@@ -327,11 +325,18 @@ function operations(statement: (sql: string) => Database.Statement, nowMs: numbe
   };
 }
 
+const END_LOG = `
+  UPDATE token_usage_logs SET
+    charged_after_adjustment = CASE WHEN state = 'reserved' THEN ${NEWEST_ADJUSTMENT} ELSE charged_after_adjustment END,
+    state = ?, tokens_in = ?, tokens_out = ?, total_tokens = ?, cache_creation_tokens = ?, cache_read_tokens = ?,
+    success = ?, error_message = ?, model_used = coalesce(?, model_used), settled_at = ?
+  WHERE id = ?`;
+
 /** The counting rule of the triggers, over all rows: `db verify` holds one against the other. */
 const ROW_SUMS = `
   SELECT counted_as AS aiType, strftime('%Y-%m-%dT%H', counted_at_ms / 1000, 'unixepoch') AS hourStart,
-    sum(CASE WHEN charged THEN max(min(coalesce(tokens_in, 0), 1000000000000), 0) ELSE 0 END) AS tokensIn,
-    sum(CASE WHEN charged THEN max(min(coalesce(tokens_out, 0), 1000000000000), 0) ELSE 0 END) AS tokensOut,
+    sum(CASE WHEN charged THEN min(max(CAST(coalesce(tokens_in, 0) AS INTEGER), 0), 1000000000000) ELSE 0 END) AS tokensIn,
+    sum(CASE WHEN charged THEN min(max(CAST(coalesce(tokens_out, 0) AS INTEGER), 0), 1000000000000) ELSE 0 END) AS tokensOut,
     sum(CASE WHEN charged THEN min(max(CAST(coalesce(total_tokens, 0) AS INTEGER),
       CAST(coalesce(tokens_in, 0) AS INTEGER) + CAST(coalesce(tokens_out, 0) AS INTEGER), 0), 1000000000000) ELSE 0 END) AS used,
     sum(CASE WHEN state = 'reserved' THEN max(min(reserved_tokens, 1000000000000), 0) ELSE 0 END) AS held,

@@ -182,9 +182,6 @@ CREATE TABLE "alerts" (
 );
 
 -- CreateIndex
-CREATE UNIQUE INDEX "token_usage_logs_idempotency_key_key" ON "token_usage_logs"("idempotency_key");
-
--- CreateIndex
 CREATE INDEX "token_usage_logs_counted_at_ms_idx" ON "token_usage_logs"("counted_at_ms");
 
 -- CreateIndex
@@ -198,6 +195,9 @@ CREATE INDEX "usage_adjustments_reset_id_idx" ON "usage_adjustments"("reset_id")
 
 -- CreateIndex
 CREATE INDEX "alerts_raised_at_ms_idx" ON "alerts"("raised_at_ms");
+
+-- A key binds to one admission; most rows have none.
+CREATE UNIQUE INDEX "token_usage_logs_idempotency_key_key" ON "token_usage_logs"("idempotency_key") WHERE "idempotency_key" IS NOT NULL;
 
 -- Open reservations by the time at which they are charged in full.
 CREATE INDEX "token_usage_logs_open_idx" ON "token_usage_logs"("expires_at") WHERE "state" = 'reserved';
@@ -221,7 +221,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT
     CASE WHEN $1 IN ('reserved', 'denied') THEN 0 ELSE least(greatest(coalesce($3, 0), 0), 1000000000000) END,
     CASE WHEN $1 IN ('reserved', 'denied') THEN 0 ELSE least(greatest(coalesce($4, 0), 0), 1000000000000) END,
-    CASE WHEN $1 IN ('reserved', 'denied') THEN 0 ELSE least(greatest(coalesce($2, 0), least(coalesce($3, 0), 2000000000000) + least(coalesce($4, 0), 2000000000000), 0), 1000000000000) END,
+    CASE WHEN $1 IN ('reserved', 'denied') THEN 0 ELSE least(greatest(coalesce($2, 0), least(greatest(coalesce($3, 0), -4000000000000000000), 4000000000000000000) + least(greatest(coalesce($4, 0), -4000000000000000000), 4000000000000000000), 0), 1000000000000) END,
     CASE WHEN $1 = 'reserved' THEN least(greatest($5, 0), 1000000000000) ELSE 0 END,
     CASE WHEN $1 = 'denied' THEN 0 ELSE greatest($7, 1)::bigint END,
     CASE WHEN $1 NOT IN ('reserved', 'denied') AND NOT coalesce($6, true) THEN greatest($7, 1)::bigint ELSE 0 END,
@@ -229,28 +229,27 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 
 -- The guard names the instant and the AI type that a row counts under; for other writers they are
--- read from created_at and ai_type. What has no time, or one in the future, counts now and is flagged.
+-- read from created_at and ai_type. What has no time (a zero time is none: nothing was called before
+-- 2000), or one in the future, counts now and is flagged. An adopted created_at may carry a time
+-- zone: its epoch is the instant either way, whatever the writer's session says.
 CREATE FUNCTION "tokenctl_read_log"() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
-  "now_at" timestamp := clock_timestamp() AT TIME ZONE 'UTC';
-  "counted_at" timestamp := NEW."created_at";
+  "now_ms" bigint := floor(extract(epoch FROM clock_timestamp()) * 1000);
+  "at_ms" numeric := CASE WHEN isfinite(NEW."created_at") THEN floor(extract(epoch FROM NEW."created_at") * 1000) END;
   "name" text := lower(btrim(coalesce(NEW."ai_type", ''), E' \t\n\v\f\r'));
 BEGIN
-  NEW."time_flag" := NULL;
-  IF "counted_at" IS NULL OR NOT isfinite("counted_at") OR "counted_at" < '0001-01-01' THEN
-    NEW."time_flag" := 'unreadable';
-    "counted_at" := "now_at";
-  ELSIF "counted_at" > "now_at" THEN
-    NEW."time_flag" := 'future';
-    "counted_at" := "now_at";
+  NEW."id" := coalesce(NEW."id", gen_random_uuid());
+  -- A new name alone leaves the row in its windows, also where its time could not be read.
+  IF TG_OP = 'INSERT' OR NEW."counted_at_ms" IS NULL OR NEW."created_at" IS DISTINCT FROM OLD."created_at" THEN
+    NEW."time_flag" := CASE WHEN "at_ms" > "now_ms" THEN 'future' WHEN "at_ms" >= 946684800000 THEN NULL ELSE 'unreadable' END;
+    NEW."counted_at_ms" := CASE WHEN NEW."time_flag" IS NULL THEN "at_ms" ELSE "now_ms" END;
   END IF;
-  NEW."counted_at_ms" := floor(extract(epoch FROM "counted_at") * 1000);
   NEW."counted_as" := CASE
     WHEN "name" ~ '^[a-z0-9][a-z0-9_.-]{0,49}$' AND "name" NOT IN ('global', 'all', 'none', 'unknown') THEN "name"
     ELSE 'unknown'
   END;
-  IF NEW."charged_after_adjustment" = 0 THEN
+  IF TG_OP = 'INSERT' THEN
     NEW."charged_after_adjustment" := coalesce((SELECT max("id") FROM "usage_adjustments"), 0);
   END IF;
   RETURN NEW;
@@ -283,11 +282,14 @@ CREATE TRIGGER "token_usage_logs_count_insert" AFTER INSERT ON "token_usage_logs
 REFERENCING NEW TABLE AS "inserted"
 FOR EACH STATEMENT EXECUTE FUNCTION "tokenctl_count_insert"();
 
--- Takes the old out and adds the new. A charge that falls after a reset has taken it would free
--- budget twice: the opposite adjustment joins the reset (the oldest one since the charge that took
--- this AI type's window and was not undone), so that undoing the reset gives back the corrected charge.
+-- Takes the old out and adds the new. A charge that falls in a window after a reset has taken it would
+-- free budget twice: the opposite adjustments join the resets since the charge (the oldest first, each
+-- at most by what it took and did not give back), so that undoing a reset gives back the corrected
+-- charge. Row by row, as each correction leaves less for the next.
 CREATE FUNCTION "tokenctl_count_update"() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+  "fallen" record;
 BEGIN
   INSERT INTO "usage_deltas" ("scope_kind", "scope_name", "window_start", "model_used", "request_type", "tokens_in", "tokens_out", "used", "held", "requests", "failed", "denied", "last_request_at_ms")
   SELECT 'ai_type', d."scope_name", "tokenctl_hour"(d."hour" * 3600000), d."model_used", d."request_type",
@@ -309,45 +311,52 @@ BEGIN
   GROUP BY d."scope_name", d."hour", d."model_used", d."request_type"
   HAVING sum(d."tokens_in") <> 0 OR sum(d."tokens_out") <> 0 OR sum(d."used") <> 0 OR sum(d."held") <> 0 OR sum(d."requests") <> 0 OR sum(d."failed") <> 0 OR sum(d."denied") <> 0;
 
-  IF EXISTS (
-    SELECT 1 FROM "before" AS r
-    WHERE r."counted_at_ms" IS NOT NULL AND r."state" NOT IN ('reserved', 'denied')
-      AND EXISTS (SELECT 1 FROM "usage_adjustments" AS a WHERE a."id" > r."charged_after_adjustment" AND a."reset_id" IS NOT NULL)
-  ) THEN
+  FOR "fallen" IN
+    SELECT o."id", o."counted_as", o."charged_after_adjustment", "tokenctl_hour"(o."counted_at_ms") AS "hour",
+      m."counted_as" AS "new_as", "tokenctl_hour"(m."counted_at_ms") AS "new_hour",
+      oc."tokens_in" AS "old_tokens_in", coalesce(nc."tokens_in", 0) AS "new_tokens_in",
+      oc."tokens_out" AS "old_tokens_out", coalesce(nc."tokens_out", 0) AS "new_tokens_out",
+      oc."used" AS "old_used", coalesce(nc."used", 0) AS "new_used",
+      oc."requests" AS "old_requests", coalesce(nc."requests", 0) AS "new_requests"
+    FROM "before" AS o
+    CROSS JOIN LATERAL "tokenctl_count"(o."state", o."total_tokens", o."tokens_in", o."tokens_out", o."reserved_tokens", o."success", o."request_items", o."denied_count") AS oc
+    LEFT JOIN "after" AS m ON m."id" = o."id"
+    LEFT JOIN LATERAL "tokenctl_count"(m."state", m."total_tokens", m."tokens_in", m."tokens_out", m."reserved_tokens", m."success", m."request_items", m."denied_count") AS nc
+      ON m."id" IS NOT NULL
+    WHERE o."counted_at_ms" IS NOT NULL AND o."counted_as" IS NOT NULL AND o."state" NOT IN ('reserved', 'denied')
+      AND EXISTS (SELECT 1 FROM "usage_adjustments" AS a WHERE a."id" > o."charged_after_adjustment" AND a."reset_id" IS NOT NULL)
+    ORDER BY o."id"
+  LOOP
     INSERT INTO "usage_adjustments" ("kind", "reset_id", "scope_kind", "scope_name", "window_kind", "window_start", "tokens_in", "tokens_out", "used", "requests", "reason", "created_at_ms")
     SELECT 'correction', f."reset_id", s."scope_kind", s."scope_name", f."window_kind", f."window_start",
       f."tokens_in", f."tokens_out", f."used", f."requests",
-      'charge of ' || f."id" || ' fell after the reset', floor(extract(epoch FROM clock_timestamp()) * 1000)
+      'charge of ' || "fallen"."id" || ' fell after the reset', floor(extract(epoch FROM clock_timestamp()) * 1000)
     FROM (
-      SELECT o."id", o."counted_as", n."reset_id", n."window_kind", n."window_start",
-        greatest(0, least(-n."tokens_in", oc."tokens_in" - coalesce(nc."tokens_in", 0))) AS "tokens_in",
-        greatest(0, least(-n."tokens_out", oc."tokens_out" - coalesce(nc."tokens_out", 0))) AS "tokens_out",
-        greatest(0, least(-n."used", oc."used" - coalesce(nc."used", 0))) AS "used",
-        greatest(0, least(-n."requests", oc."requests" - coalesce(nc."requests", 0))) AS "requests"
-      FROM "before" AS o
-      CROSS JOIN LATERAL "tokenctl_count"(o."state", o."total_tokens", o."tokens_in", o."tokens_out", o."reserved_tokens", o."success", o."request_items", o."denied_count") AS oc
-      CROSS JOIN LATERAL (
-        SELECT DISTINCT ON (g."window_kind", g."window_start") g.*
-        FROM (
-          SELECT a."reset_id", a."window_kind", a."window_start", sum(a."tokens_in") AS "tokens_in", sum(a."tokens_out") AS "tokens_out", sum(a."used") AS "used", sum(a."requests") AS "requests"
-          FROM "usage_adjustments" AS a
-          WHERE a."id" > o."charged_after_adjustment" AND a."reset_id" IS NOT NULL
-            AND a."scope_kind" = 'ai_type' AND a."scope_name" = o."counted_as"
-            AND a."window_start" IN ("tokenctl_hour"(o."counted_at_ms"), left("tokenctl_hour"(o."counted_at_ms"), 10), left("tokenctl_hour"(o."counted_at_ms"), 7))
-          GROUP BY a."reset_id", a."window_kind", a."window_start"
-          HAVING sum(a."used") < 0
-        ) AS g
-        ORDER BY g."window_kind", g."window_start", g."reset_id"
+      SELECT n."reset_id", n."window_kind", n."window_start",
+        greatest(0, least(n."tokens_in", "fallen"."old_tokens_in" - CASE WHEN n."stays" THEN "fallen"."new_tokens_in" ELSE 0 END
+          - coalesce(sum(n."tokens_in") OVER "earlier", 0)))::bigint AS "tokens_in",
+        greatest(0, least(n."tokens_out", "fallen"."old_tokens_out" - CASE WHEN n."stays" THEN "fallen"."new_tokens_out" ELSE 0 END
+          - coalesce(sum(n."tokens_out") OVER "earlier", 0)))::bigint AS "tokens_out",
+        greatest(0, least(n."used", "fallen"."old_used" - CASE WHEN n."stays" THEN "fallen"."new_used" ELSE 0 END
+          - coalesce(sum(n."used") OVER "earlier", 0)))::bigint AS "used",
+        greatest(0, least(n."requests", "fallen"."old_requests" - CASE WHEN n."stays" THEN "fallen"."new_requests" ELSE 0 END
+          - coalesce(sum(n."requests") OVER "earlier", 0)))::bigint AS "requests"
+      FROM (
+        SELECT a."reset_id", a."window_kind", a."window_start",
+          "fallen"."new_as" IS NOT DISTINCT FROM "fallen"."counted_as"
+            AND left("fallen"."new_hour", length(a."window_start")) IS NOT DISTINCT FROM a."window_start" AS "stays",
+          greatest(0, -sum(a."tokens_in")) AS "tokens_in", greatest(0, -sum(a."tokens_out")) AS "tokens_out", greatest(0, -sum(a."used")) AS "used", greatest(0, -sum(a."requests")) AS "requests"
+        FROM "usage_adjustments" AS a
+        WHERE a."id" > "fallen"."charged_after_adjustment" AND a."reset_id" IS NOT NULL
+          AND a."scope_kind" = 'ai_type' AND a."scope_name" = "fallen"."counted_as"
+          AND a."window_start" IN ("fallen"."hour", left("fallen"."hour", 10), left("fallen"."hour", 7))
+        GROUP BY a."reset_id", a."window_kind", a."window_start"
       ) AS n
-      LEFT JOIN "after" AS m
-        ON m."id" = o."id" AND m."counted_as" = o."counted_as" AND m."counted_at_ms" / 3600000 = o."counted_at_ms" / 3600000
-      LEFT JOIN LATERAL "tokenctl_count"(m."state", m."total_tokens", m."tokens_in", m."tokens_out", m."reserved_tokens", m."success", m."request_items", m."denied_count") AS nc
-        ON m."id" IS NOT NULL
-      WHERE o."state" NOT IN ('reserved', 'denied')
+      WINDOW "earlier" AS (PARTITION BY n."window_start" ORDER BY n."reset_id" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
     ) AS f
-    CROSS JOIN LATERAL (VALUES ('global', ''), ('ai_type', f."counted_as")) AS s ("scope_kind", "scope_name")
+    CROSS JOIN LATERAL (VALUES ('global', ''), ('ai_type', "fallen"."counted_as")) AS s ("scope_kind", "scope_name")
     WHERE f."tokens_in" > 0 OR f."tokens_out" > 0 OR f."used" > 0 OR f."requests" > 0;
-  END IF;
+  END LOOP;
   RETURN NULL;
 END
 $$;
@@ -371,8 +380,8 @@ BEGIN
 
   INSERT INTO "usage_adjustments" ("kind", "scope_kind", "scope_name", "window_kind", "window_start", "tokens_in", "tokens_out", "used", "requests", "failed", "denied", "reason", "created_at_ms")
   SELECT 'deleted', s."scope_kind", s."scope_name", s."window_kind", s."window_start",
-    sum(c."tokens_in" + CASE WHEN r."state" = 'reserved' THEN r."reserved_input_tokens" ELSE 0 END),
-    sum(c."tokens_out" + CASE WHEN r."state" = 'reserved' THEN r."reserved_tokens" - r."reserved_input_tokens" ELSE 0 END),
+    sum(c."tokens_in" + CASE WHEN r."state" = 'reserved' THEN least(greatest(r."reserved_input_tokens", 0), 1000000000000) ELSE 0 END),
+    sum(c."tokens_out" + CASE WHEN r."state" = 'reserved' THEN c."held" - least(greatest(r."reserved_input_tokens", 0), c."held") ELSE 0 END),
     sum(c."used" + c."held"), sum(c."requests"), sum(c."failed"), sum(c."denied"),
     count(*) || ' log rows were deleted', floor(extract(epoch FROM clock_timestamp()) * 1000)
   FROM "deleted" AS r
@@ -450,6 +459,33 @@ LEFT JOIN "usage_windows" AS w
 LEFT JOIN "scope_limits" AS own ON own."scope_kind" = 'ai_type' AND own."scope_name" = lower(btrim(t."ai_type"))
 LEFT JOIN "scope_limits" AS everyone ON everyone."scope_kind" = 'global' AND everyone."scope_name" = '';
 
+-- A month whose row another writer changed is set again by the next fold, also a past month: an empty
+-- delta names it.
+CREATE FUNCTION "tokenctl_usage_written"() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+  INSERT INTO "usage_deltas" ("scope_kind", "scope_name", "window_kind", "window_start")
+  SELECT DISTINCT 'global', '', 'month', w."month_year" FROM "written" AS w
+  WHERE w."month_year" ~ '^[0-9]{4}-(0[1-9]|1[0-2])$';
+  RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER "token_usage_inserted" AFTER INSERT ON "token_usage"
+REFERENCING NEW TABLE AS "written"
+FOR EACH STATEMENT WHEN (current_setting('tokenctl.folding', true) IS DISTINCT FROM 'on')
+EXECUTE FUNCTION "tokenctl_usage_written"();
+
+CREATE TRIGGER "token_usage_updated" AFTER UPDATE ON "token_usage"
+REFERENCING NEW TABLE AS "written"
+FOR EACH STATEMENT WHEN (current_setting('tokenctl.folding', true) IS DISTINCT FROM 'on')
+EXECUTE FUNCTION "tokenctl_usage_written"();
+
+CREATE TRIGGER "token_usage_deleted" AFTER DELETE ON "token_usage"
+REFERENCING OLD TABLE AS "written"
+FOR EACH STATEMENT WHEN (current_setting('tokenctl.folding', true) IS DISTINCT FROM 'on')
+EXECUTE FUNCTION "tokenctl_usage_written"();
+
 -- The counts as they are now: what is folded and what is not yet. Group by scope and window.
 CREATE VIEW "usage_windows_now" AS
 SELECT "scope_kind", "scope_name", "window_kind", "window_start", "tokens_in", "tokens_out", "used", "held", "requests", "requests_reset", "failed", "denied", "last_request_at_ms"
@@ -471,7 +507,7 @@ WHERE d."window_kind" IS NOT NULL;
 -- under the ledger's advisory lock. It never waits for a foreign transaction: a token_usage row that
 -- one holds is skipped and set at the next fold.
 CREATE FUNCTION "tokenctl_fold"("most" integer) RETURNS void
-LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SET search_path FROM CURRENT SET "tokenctl.folding" = 'on' AS $$
 DECLARE
   "months" text[];
   "usual_timeout" text := current_setting('lock_timeout');
@@ -556,5 +592,35 @@ BEGIN
     )
     AND (t."tokens_in", t."tokens_out", t."total_tokens", t."request_count", t."monthly_limit", t."usage_percentage", t."status", t."last_request_at")
       IS DISTINCT FROM (c."tokens_in", c."tokens_out", c."total_tokens", c."request_count", c."monthly_limit", c."usage_percentage", c."status", c."last_request_at");
+END
+$$;
+
+-- Charges at most "most" due holds in full; how many it charged. A hold whose row a foreign
+-- transaction has locked is left for the next call.
+CREATE FUNCTION "tokenctl_expire"("now_ms" bigint, "most" integer) RETURNS integer
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+  "now_at" timestamp := to_timestamp("now_ms" / 1000.0) AT TIME ZONE 'UTC';
+  "charged" integer;
+BEGIN
+  IF NOT EXISTS (SELECT 1 FROM "token_usage_logs" WHERE "state" = 'reserved' AND "expires_at" <= "now_at") THEN
+    RETURN 0;
+  END IF;
+  UPDATE "token_usage_logs" SET
+    "state" = 'expired',
+    "tokens_in" = "reserved_input_tokens",
+    "tokens_out" = "reserved_tokens" - "reserved_input_tokens",
+    "total_tokens" = "reserved_tokens",
+    "success" = false,
+    "error_message" = 'expired: its holder never settled it, so the hold is charged in full',
+    "settled_at" = "now_at",
+    "charged_after_adjustment" = coalesce((SELECT max("id") FROM "usage_adjustments"), 0)
+  WHERE "id" IN (
+    SELECT "id" FROM "token_usage_logs"
+    WHERE "state" = 'reserved' AND "expires_at" <= "now_at"
+    ORDER BY "expires_at" LIMIT "most" FOR UPDATE SKIP LOCKED
+  );
+  GET DIAGNOSTICS "charged" = ROW_COUNT;
+  RETURN "charged";
 END
 $$;

@@ -5,8 +5,9 @@
 -- subsec, no RETURNING, no STRICT, no JSON).
 
 -- CreateTable
+-- Where a writer spells out NULL, NOT NULL ON CONFLICT REPLACE takes the default.
 CREATE TABLE "token_usage_logs" (
-    "id" TEXT NOT NULL PRIMARY KEY DEFAULT (lower(hex(randomblob(16)))),
+    "id" TEXT NOT NULL ON CONFLICT REPLACE PRIMARY KEY DEFAULT (lower(hex(randomblob(16)))),
     "ai_type" TEXT,
     "month_year" TEXT,
     "request_id" TEXT,
@@ -95,13 +96,13 @@ CREATE TABLE "usage_rollups" (
 
 -- CreateTable
 CREATE TABLE "token_usage" (
-    "id" TEXT NOT NULL PRIMARY KEY DEFAULT (lower(hex(randomblob(16)))),
+    "id" TEXT NOT NULL ON CONFLICT REPLACE PRIMARY KEY DEFAULT (lower(hex(randomblob(16)))),
     "ai_type" TEXT NOT NULL,
     "month_year" TEXT NOT NULL,
-    "tokens_in" BIGINT NOT NULL DEFAULT 0,
-    "tokens_out" BIGINT NOT NULL DEFAULT 0,
-    "total_tokens" BIGINT NOT NULL DEFAULT 0,
-    "request_count" BIGINT NOT NULL DEFAULT 0,
+    "tokens_in" BIGINT NOT NULL ON CONFLICT REPLACE DEFAULT 0,
+    "tokens_out" BIGINT NOT NULL ON CONFLICT REPLACE DEFAULT 0,
+    "total_tokens" BIGINT NOT NULL ON CONFLICT REPLACE DEFAULT 0,
+    "request_count" BIGINT NOT NULL ON CONFLICT REPLACE DEFAULT 0,
     "monthly_limit" BIGINT,
     "usage_percentage" REAL DEFAULT 0,
     "last_request_at" TEXT,
@@ -168,9 +169,6 @@ CREATE TABLE "alerts" (
 );
 
 -- CreateIndex
-CREATE UNIQUE INDEX "token_usage_logs_idempotency_key_key" ON "token_usage_logs"("idempotency_key");
-
--- CreateIndex
 CREATE INDEX "token_usage_logs_counted_at_ms_idx" ON "token_usage_logs"("counted_at_ms");
 
 -- CreateIndex
@@ -184,6 +182,9 @@ CREATE INDEX "usage_adjustments_reset_id_idx" ON "usage_adjustments"("reset_id")
 
 -- CreateIndex
 CREATE INDEX "alerts_raised_at_ms_idx" ON "alerts"("raised_at_ms");
+
+-- A key binds to one admission; most rows have none.
+CREATE UNIQUE INDEX "token_usage_logs_idempotency_key_key" ON "token_usage_logs"("idempotency_key") WHERE "idempotency_key" IS NOT NULL;
 
 -- Open reservations by the time at which they are charged in full.
 CREATE INDEX "token_usage_logs_open_idx" ON "token_usage_logs"("expires_at") WHERE "state" = 'reserved';
@@ -224,42 +225,97 @@ BEGIN
     "denied" = "denied" + excluded."denied";
 END;
 
--- INSERT OR REPLACE fires no delete trigger, so it would count a row twice: refused.
-CREATE TRIGGER "token_usage_logs_replace" BEFORE INSERT ON "token_usage_logs"
+-- INSERT OR REPLACE fires no delete trigger, so it would count a row twice: refused. OR IGNORE and
+-- upserts of the same row are fine, and only what happens after this trigger tells them apart: it
+-- leaves a mark (usage_deltas serves for nothing else here), and a row that was then inserted all
+-- the same has replaced another one.
+CREATE TRIGGER "token_usage_logs_exists" BEFORE INSERT ON "token_usage_logs"
 WHEN EXISTS (SELECT 1 FROM "token_usage_logs" WHERE "id" = NEW."id")
   OR (NEW."idempotency_key" IS NOT NULL AND EXISTS (SELECT 1 FROM "token_usage_logs" WHERE "idempotency_key" = NEW."idempotency_key"))
+  OR EXISTS (SELECT 1 FROM "usage_deltas")
+BEGIN
+  DELETE FROM "usage_deltas";
+  INSERT INTO "usage_deltas" ("scope_kind", "scope_name", "window_start")
+  SELECT 'log', NEW."id", ''
+  WHERE EXISTS (SELECT 1 FROM "token_usage_logs" WHERE "id" = NEW."id")
+    OR (NEW."idempotency_key" IS NOT NULL AND EXISTS (SELECT 1 FROM "token_usage_logs" WHERE "idempotency_key" = NEW."idempotency_key"));
+END;
+
+CREATE TRIGGER "token_usage_logs_replace" AFTER INSERT ON "token_usage_logs"
+WHEN EXISTS (SELECT 1 FROM "usage_deltas")
 BEGIN
   SELECT RAISE(ABORT, 'token_usage_logs: a row with this id or idempotency_key exists; a log row is never replaced (UPDATE it instead)');
 END;
 
+CREATE TRIGGER "token_usage_logs_update_replace" BEFORE UPDATE OF "id", "idempotency_key" ON "token_usage_logs"
+WHEN EXISTS (SELECT 1 FROM "token_usage_logs" WHERE "id" = NEW."id" AND rowid <> OLD.rowid)
+  OR (NEW."idempotency_key" IS NOT NULL AND EXISTS (SELECT 1 FROM "token_usage_logs" WHERE "idempotency_key" = NEW."idempotency_key" AND rowid <> OLD.rowid))
+BEGIN
+  SELECT RAISE(ABORT, 'token_usage_logs: another row has this id or idempotency_key; a log row is never replaced');
+END;
+
 -- The guard names the instant and the AI type that a row counts under; other writers leave both to
--- "token_usage_logs_read", which is reached by setting counted_at_ms to NULL.
+-- "token_usage_logs_read", which is called by the flag 'unread'.
 CREATE TRIGGER "token_usage_logs_insert_written" AFTER INSERT ON "token_usage_logs"
 WHEN NEW."counted_at_ms" IS NULL OR NEW."counted_as" IS NULL
 BEGIN
-  UPDATE "token_usage_logs" SET "counted_at_ms" = NULL, "counted_as" = NULL WHERE rowid = NEW.rowid;
+  UPDATE "token_usage_logs" SET
+    "time_flag" = 'unread',
+    "charged_after_adjustment" = coalesce((SELECT max("id") FROM "usage_adjustments"), 0)
+  WHERE rowid = NEW.rowid;
 END;
 
-CREATE TRIGGER "token_usage_logs_update_written" AFTER UPDATE OF "created_at", "ai_type" ON "token_usage_logs"
-WHEN NEW."created_at" IS NOT OLD."created_at" OR NEW."ai_type" IS NOT OLD."ai_type"
+CREATE TRIGGER "token_usage_logs_update_written" AFTER UPDATE OF "created_at" ON "token_usage_logs"
+WHEN NEW."created_at" IS NOT OLD."created_at" AND OLD."time_flag" IS NOT 'unread'
 BEGIN
-  UPDATE "token_usage_logs" SET "counted_at_ms" = NULL, "counted_as" = NULL WHERE rowid = NEW.rowid;
+  UPDATE "token_usage_logs" SET "time_flag" = 'unread' WHERE rowid = NEW.rowid;
+END;
+
+-- A new name alone leaves the row in its windows, also where its time could not be read.
+CREATE TRIGGER "token_usage_logs_update_name" AFTER UPDATE OF "ai_type" ON "token_usage_logs"
+WHEN NEW."ai_type" IS NOT OLD."ai_type" AND NEW."created_at" IS OLD."created_at"
+BEGIN
+  UPDATE "token_usage_logs" SET
+    "counted_as" = (
+      SELECT CASE
+        WHEN length("name") BETWEEN 1 AND 50
+          AND "name" NOT GLOB '*[^a-z0-9_.-]*'
+          AND "name" GLOB '[a-z0-9]*'
+          AND "name" NOT IN ('global', 'all', 'none', 'unknown')
+        THEN "name"
+        ELSE 'unknown'
+      END
+      FROM (SELECT lower(trim(coalesce(NEW."ai_type", ''), char(9, 10, 11, 12, 13, 32))) AS "name")
+    )
+  WHERE rowid = NEW.rowid;
 END;
 
 -- Reads what was written: the instant (an offset is optional, then UTC; digits beyond milliseconds
 -- are cut, not rounded into the next window; epoch seconds and milliseconds are numbers), and the
--- AI type's name. What can't be read, or lies in the future, counts now and is flagged.
-CREATE TRIGGER "token_usage_logs_read" AFTER UPDATE OF "counted_at_ms" ON "token_usage_logs"
-WHEN NEW."counted_at_ms" IS NULL
+-- AI type's name. What can't be read (a zero time is none: nothing was called before 2000), or lies
+-- in the future, counts now and is flagged. A time in any other form than 'YYYY-MM-DD HH:MM:SS.ffffff'
+-- in UTC is brought to it, so that range queries, which compare text, find it.
+CREATE TRIGGER "token_usage_logs_read" AFTER UPDATE OF "time_flag" ON "token_usage_logs"
+WHEN NEW."time_flag" = 'unread'
 BEGIN
   UPDATE "token_usage_logs" SET
-    ("counted_at_ms", "time_flag") = (
+    ("counted_at_ms", "time_flag", "created_at") = (
       SELECT
-        CASE WHEN "at_ms" IS NULL OR "at_ms" > "now_ms" THEN "now_ms" ELSE "at_ms" END,
-        CASE WHEN "at_ms" IS NULL THEN 'unreadable' WHEN "at_ms" > "now_ms" THEN 'future' END
+        CASE WHEN "at_ms" >= 946684800000 AND "at_ms" <= "now_ms" THEN "at_ms" ELSE "now_ms" END,
+        CASE WHEN "at_ms" > "now_ms" THEN 'future' WHEN "at_ms" >= 946684800000 THEN NULL ELSE 'unreadable' END,
+        CASE
+          WHEN "at_ms" >= 946684800000 AND NOT "usual" THEN coalesce(
+            strftime('%Y-%m-%d %H:%M:%S', "at_ms" / 1000, 'unixepoch') || printf('.%03d', "at_ms" % 1000) || "micros",
+            NEW."created_at"
+          )
+          ELSE NEW."created_at"
+        END
       FROM (
         SELECT
           CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS "now_ms",
+          "zone_length" = 0 AND "text" = NEW."created_at" AND substr("text", 11, 1) IN ('', ' ') AND "text" GLOB '*-*-*' AS "usual",
+          CASE WHEN substr("body", 20, 1) = '.' AND substr("body" || '000', 24, 3) GLOB '[0-9][0-9][0-9]' AND length("body") > 23
+            THEN substr("body" || '000', 24, 3) ELSE '000' END AS "micros",
           CASE
             WHEN "text" <> '' AND "text" NOT GLOB '*[^0-9.]*' AND "text" GLOB '[0-9]*'
               THEN CAST(CASE WHEN CAST("text" AS REAL) >= 100000000000 THEN CAST("text" AS REAL) ELSE CAST("text" AS REAL) * 1000 END AS INTEGER)
@@ -271,6 +327,7 @@ BEGIN
         FROM (
           SELECT
             "text",
+            "zone_length",
             rtrim(substr("text", 1, length("text") - "zone_length")) AS "body",
             CASE "zone_length"
               WHEN 6 THEN substr("text", -6)
@@ -303,11 +360,7 @@ BEGIN
         ELSE 'unknown'
       END
       FROM (SELECT lower(trim(coalesce(NEW."ai_type", ''), char(9, 10, 11, 12, 13, 32))) AS "name")
-    ),
-    "charged_after_adjustment" = CASE
-      WHEN NEW."charged_after_adjustment" > 0 THEN NEW."charged_after_adjustment"
-      ELSE coalesce((SELECT max("id") FROM "usage_adjustments"), 0)
-    END
+    )
   WHERE rowid = NEW.rowid;
 END;
 
@@ -408,10 +461,10 @@ BEGIN
   );
 END;
 
--- A charge that falls after a reset has taken it would free budget twice: the opposite adjustment
--- joins the reset (the oldest one since the charge that took this AI type's window and was not
--- undone), so that undoing the reset gives back the corrected charge.
-CREATE TRIGGER "token_usage_logs_correct" AFTER UPDATE OF "counted_at_ms", "counted_as", "state", "tokens_in", "tokens_out", "total_tokens", "reserved_tokens", "success", "request_items", "denied_count", "model_used", "request_type" ON "token_usage_logs"
+-- A charge that falls in a window after a reset has taken it would free budget twice: the opposite
+-- adjustments join the resets since the charge (the oldest first, each at most by what it took and
+-- did not give back), so that undoing a reset gives back the corrected charge.
+CREATE TRIGGER "token_usage_logs_correct" AFTER UPDATE OF "counted_at_ms", "counted_as", "state", "tokens_in", "tokens_out", "total_tokens", "request_items" ON "token_usage_logs"
 WHEN OLD."counted_at_ms" IS NOT NULL AND OLD."counted_as" IS NOT NULL
   AND OLD."state" NOT IN ('reserved', 'denied')
   AND EXISTS (SELECT 1 FROM "usage_adjustments" WHERE "id" > OLD."charged_after_adjustment" AND "reset_id" IS NOT NULL)
@@ -419,17 +472,31 @@ BEGIN
   INSERT INTO "usage_adjustments" ("kind", "reset_id", "scope_kind", "scope_name", "window_kind", "window_start", "tokens_in", "tokens_out", "used", "requests", "reason", "created_at_ms")
   SELECT * FROM (
     SELECT
-      'correction' AS "kind", n."reset_id" AS "reset_id", s."scope_kind", s."scope_name", n."window_kind", n."window_start",
-      max(0, min(-n."tokens_in", (CASE WHEN OLD."state" IN ('reserved', 'denied') THEN 0 ELSE min(max(CAST(coalesce(OLD."tokens_in", 0) AS INTEGER), 0), 1000000000000) END) - coalesce(CASE WHEN OLD."counted_as" = NEW."counted_as" AND OLD."counted_at_ms" / 3600000 = NEW."counted_at_ms" / 3600000 AND OLD."model_used" IS NEW."model_used" AND OLD."request_type" IS NEW."request_type" THEN (CASE WHEN NEW."state" IN ('reserved', 'denied') THEN 0 ELSE min(max(CAST(coalesce(NEW."tokens_in", 0) AS INTEGER), 0), 1000000000000) END) ELSE 0 END, 0))) AS "tokens_in",
-      max(0, min(-n."tokens_out", (CASE WHEN OLD."state" IN ('reserved', 'denied') THEN 0 ELSE min(max(CAST(coalesce(OLD."tokens_out", 0) AS INTEGER), 0), 1000000000000) END) - coalesce(CASE WHEN OLD."counted_as" = NEW."counted_as" AND OLD."counted_at_ms" / 3600000 = NEW."counted_at_ms" / 3600000 AND OLD."model_used" IS NEW."model_used" AND OLD."request_type" IS NEW."request_type" THEN (CASE WHEN NEW."state" IN ('reserved', 'denied') THEN 0 ELSE min(max(CAST(coalesce(NEW."tokens_out", 0) AS INTEGER), 0), 1000000000000) END) ELSE 0 END, 0))) AS "tokens_out",
-      max(0, min(-n."used", (CASE WHEN OLD."state" IN ('reserved', 'denied') THEN 0 ELSE min(max(CAST(coalesce(OLD."total_tokens", 0) AS INTEGER), CAST(coalesce(OLD."tokens_in", 0) AS INTEGER) + CAST(coalesce(OLD."tokens_out", 0) AS INTEGER), 0), 1000000000000) END) - coalesce(CASE WHEN OLD."counted_as" = NEW."counted_as" AND OLD."counted_at_ms" / 3600000 = NEW."counted_at_ms" / 3600000 AND OLD."model_used" IS NEW."model_used" AND OLD."request_type" IS NEW."request_type" THEN (CASE WHEN NEW."state" IN ('reserved', 'denied') THEN 0 ELSE min(max(CAST(coalesce(NEW."total_tokens", 0) AS INTEGER), CAST(coalesce(NEW."tokens_in", 0) AS INTEGER) + CAST(coalesce(NEW."tokens_out", 0) AS INTEGER), 0), 1000000000000) END) ELSE 0 END, 0))) AS "used",
-      max(0, min(-n."requests", (CASE WHEN OLD."state" = 'denied' THEN 0 ELSE max(OLD."request_items", 1) END) - coalesce(CASE WHEN OLD."counted_as" = NEW."counted_as" AND OLD."counted_at_ms" / 3600000 = NEW."counted_at_ms" / 3600000 AND OLD."model_used" IS NEW."model_used" AND OLD."request_type" IS NEW."request_type" THEN (CASE WHEN NEW."state" = 'denied' THEN 0 ELSE max(NEW."request_items", 1) END) ELSE 0 END, 0))) AS "requests",
+      'correction' AS "kind", f."reset_id" AS "reset_id", s."scope_kind", s."scope_name", f."window_kind", f."window_start",
+      max(0, min(f."tokens_in", f."old_tokens_in" - CASE WHEN f."stays" THEN f."new_tokens_in" ELSE 0 END - f."earlier_tokens_in")) AS "tokens_in",
+      max(0, min(f."tokens_out", f."old_tokens_out" - CASE WHEN f."stays" THEN f."new_tokens_out" ELSE 0 END - f."earlier_tokens_out")) AS "tokens_out",
+      max(0, min(f."used", f."old_used" - CASE WHEN f."stays" THEN f."new_used" ELSE 0 END - f."earlier_used")) AS "used",
+      max(0, min(f."requests", f."old_requests" - CASE WHEN f."stays" THEN f."new_requests" ELSE 0 END - f."earlier_requests")) AS "requests",
       'charge of ' || OLD."id" || ' fell after the reset' AS "reason",
       CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS "created_at_ms"
     FROM (
-      SELECT min("reset_id") AS "reset_id", "window_kind", "window_start", "tokens_in", "tokens_out", "used", "requests"
+      SELECT
+        n.*,
+        OLD."counted_as" IS NEW."counted_as" AND substr(strftime('%Y-%m-%dT%H', NEW."counted_at_ms" / 1000, 'unixepoch'), 1, length(n."window_start")) IS n."window_start" AS "stays",
+        CASE WHEN OLD."state" IN ('reserved', 'denied') THEN 0 ELSE min(max(CAST(coalesce(OLD."tokens_in", 0) AS INTEGER), 0), 1000000000000) END AS "old_tokens_in",
+        CASE WHEN NEW."state" IN ('reserved', 'denied') THEN 0 ELSE min(max(CAST(coalesce(NEW."tokens_in", 0) AS INTEGER), 0), 1000000000000) END AS "new_tokens_in",
+        CASE WHEN OLD."state" IN ('reserved', 'denied') THEN 0 ELSE min(max(CAST(coalesce(OLD."tokens_out", 0) AS INTEGER), 0), 1000000000000) END AS "old_tokens_out",
+        CASE WHEN NEW."state" IN ('reserved', 'denied') THEN 0 ELSE min(max(CAST(coalesce(NEW."tokens_out", 0) AS INTEGER), 0), 1000000000000) END AS "new_tokens_out",
+        CASE WHEN OLD."state" IN ('reserved', 'denied') THEN 0 ELSE min(max(CAST(coalesce(OLD."total_tokens", 0) AS INTEGER), CAST(coalesce(OLD."tokens_in", 0) AS INTEGER) + CAST(coalesce(OLD."tokens_out", 0) AS INTEGER), 0), 1000000000000) END AS "old_used",
+        CASE WHEN NEW."state" IN ('reserved', 'denied') THEN 0 ELSE min(max(CAST(coalesce(NEW."total_tokens", 0) AS INTEGER), CAST(coalesce(NEW."tokens_in", 0) AS INTEGER) + CAST(coalesce(NEW."tokens_out", 0) AS INTEGER), 0), 1000000000000) END AS "new_used",
+        CASE WHEN OLD."state" = 'denied' THEN 0 ELSE max(OLD."request_items", 1) END AS "old_requests",
+        CASE WHEN NEW."state" = 'denied' THEN 0 ELSE max(NEW."request_items", 1) END AS "new_requests",
+        coalesce(sum(n."tokens_in") OVER (PARTITION BY n."window_start" ORDER BY n."reset_id" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS "earlier_tokens_in",
+        coalesce(sum(n."tokens_out") OVER (PARTITION BY n."window_start" ORDER BY n."reset_id" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS "earlier_tokens_out",
+        coalesce(sum(n."used") OVER (PARTITION BY n."window_start" ORDER BY n."reset_id" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS "earlier_used",
+        coalesce(sum(n."requests") OVER (PARTITION BY n."window_start" ORDER BY n."reset_id" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS "earlier_requests"
       FROM (
-        SELECT "reset_id", "window_kind", "window_start", sum("tokens_in") AS "tokens_in", sum("tokens_out") AS "tokens_out", sum("used") AS "used", sum("requests") AS "requests"
+        SELECT "reset_id", "window_kind", "window_start", max(0, -sum("tokens_in")) AS "tokens_in", max(0, -sum("tokens_out")) AS "tokens_out", max(0, -sum("used")) AS "used", max(0, -sum("requests")) AS "requests"
         FROM "usage_adjustments"
         WHERE "id" > OLD."charged_after_adjustment"
           AND "reset_id" IS NOT NULL
@@ -437,10 +504,8 @@ BEGIN
           AND "scope_name" = OLD."counted_as"
           AND "window_start" IN (strftime('%Y-%m-%dT%H', OLD."counted_at_ms" / 1000, 'unixepoch'), substr(strftime('%Y-%m-%dT%H', OLD."counted_at_ms" / 1000, 'unixepoch'), 1, 10), substr(strftime('%Y-%m-%dT%H', OLD."counted_at_ms" / 1000, 'unixepoch'), 1, 7))
         GROUP BY "reset_id", "window_kind", "window_start"
-        HAVING sum("used") < 0
-      )
-      GROUP BY "window_kind", "window_start"
-    ) AS n
+      ) AS n
+    ) AS f
     CROSS JOIN (SELECT 'global' AS "scope_kind", '' AS "scope_name" UNION ALL SELECT 'ai_type', OLD."counted_as") AS s
   )
   WHERE "tokens_in" > 0 OR "tokens_out" > 0 OR "used" > 0 OR "requests" > 0;
@@ -468,8 +533,8 @@ BEGIN
   );
   INSERT INTO "usage_adjustments" ("kind", "scope_kind", "scope_name", "window_kind", "window_start", "tokens_in", "tokens_out", "used", "requests", "failed", "denied", "reason", "created_at_ms")
   SELECT 'deleted', s."scope_kind", s."scope_name", w."window_kind", substr(strftime('%Y-%m-%dT%H', OLD."counted_at_ms" / 1000, 'unixepoch'), 1, w."length"),
-    (CASE WHEN OLD."state" IN ('reserved', 'denied') THEN 0 ELSE min(max(CAST(coalesce(OLD."tokens_in", 0) AS INTEGER), 0), 1000000000000) END) + CASE WHEN OLD."state" = 'reserved' THEN OLD."reserved_input_tokens" ELSE 0 END,
-    (CASE WHEN OLD."state" IN ('reserved', 'denied') THEN 0 ELSE min(max(CAST(coalesce(OLD."tokens_out", 0) AS INTEGER), 0), 1000000000000) END) + CASE WHEN OLD."state" = 'reserved' THEN OLD."reserved_tokens" - OLD."reserved_input_tokens" ELSE 0 END,
+    (CASE WHEN OLD."state" IN ('reserved', 'denied') THEN 0 ELSE min(max(CAST(coalesce(OLD."tokens_in", 0) AS INTEGER), 0), 1000000000000) END) + CASE WHEN OLD."state" = 'reserved' THEN min(max(OLD."reserved_input_tokens", 0), 1000000000000) ELSE 0 END,
+    (CASE WHEN OLD."state" IN ('reserved', 'denied') THEN 0 ELSE min(max(CAST(coalesce(OLD."tokens_out", 0) AS INTEGER), 0), 1000000000000) END) + CASE WHEN OLD."state" = 'reserved' THEN min(max(OLD."reserved_tokens" - OLD."reserved_input_tokens", 0), 1000000000000) ELSE 0 END,
     (CASE WHEN OLD."state" IN ('reserved', 'denied') THEN 0 ELSE min(max(CAST(coalesce(OLD."total_tokens", 0) AS INTEGER), CAST(coalesce(OLD."tokens_in", 0) AS INTEGER) + CAST(coalesce(OLD."tokens_out", 0) AS INTEGER), 0), 1000000000000) END) + (CASE WHEN OLD."state" = 'reserved' THEN min(max(CAST(coalesce(OLD."reserved_tokens", 0) AS INTEGER), 0), 1000000000000) ELSE 0 END),
     CASE WHEN OLD."state" = 'denied' THEN 0 ELSE max(OLD."request_items", 1) END,
     CASE WHEN OLD."state" NOT IN ('reserved', 'denied') AND coalesce(OLD."success", 1) IN (0, 'false') THEN max(OLD."request_items", 1) ELSE 0 END,

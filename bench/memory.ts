@@ -1,0 +1,39 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { openBudget, sqliteTarget } from './databases.ts';
+import { format, printTable, temporaryFolder } from './measure.ts';
+
+/** The memory of a library process after few and after many reservations. */
+export async function memory(): Promise<void> {
+  const folder = temporaryFolder();
+  try {
+    const few = await residentMiB(folder.path, 10_000);
+    const many = await residentMiB(folder.path, 1_000_000);
+    printTable('Memory of a library process, after a garbage collection', [
+      { what: 'after 10,000 reservations', value: `${format(few)} MiB`, goal: '' },
+      {
+        what: 'after 1,000,000 reservations',
+        value: `${format(many)} MiB`,
+        goal: 'the same within noise',
+      },
+    ]);
+  } finally {
+    folder.remove();
+  }
+}
+
+async function residentMiB(folder: string, reservations: number): Promise<number> {
+  const target = sqliteTarget(folder, `${String(reservations)}.db`);
+  const { app } = await openBudget(target);
+  await app.close();
+  const child = fork(
+    join(import.meta.dirname, 'rememberer.ts'),
+    [target.url, String(reservations)],
+    {
+      execArgv: ['--import', 'tsx', '--expose-gc'],
+    },
+  );
+  const [bytes] = (await once(child, 'message')) as [number];
+  return bytes / 2 ** 20;
+}
