@@ -15,15 +15,14 @@ const reserve = (total: number, more: Partial<ReserveCommand> = {}): ReserveComm
   model: null,
   requestId: null,
   requestType: 'sdk',
-  idempotencyKey: systemRuntime.newId(),
-  keyGiven: false,
+  id: systemRuntime.newId(),
+  idempotencyKey: null,
   ttlSeconds: null,
   ...more,
 });
 const release = (id: string): EndCommand => ({
   kind: 'release',
   id,
-  idempotencyKey: null,
   errorMessage: null,
 });
 

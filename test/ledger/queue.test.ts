@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { BoundedQueue, type Waiting } from '../../src/ledger/queue.ts';
 
 const waiting = (id: string, deadlineMs = 100): Waiting => ({
-  command: { kind: 'release', id, idempotencyKey: null, errorMessage: null },
+  command: { kind: 'release', id, errorMessage: null },
   deadlineMs,
   replay: false,
   resolve: () => undefined,
