@@ -50,7 +50,7 @@ export function limitsView(inForce: LimitsInForce, screen: Screen): string {
       { title: 'Value', align: 'right' },
       { title: 'Unit', expendable: 2 },
       { title: 'Source' },
-      { title: 'From' },
+      { title: 'From', flexible: true },
       { title: 'What it limits', flexible: true, expendable: 3 },
     ],
     rows,
