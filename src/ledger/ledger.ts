@@ -11,6 +11,7 @@ import { limitsReader } from './limits-in-force.ts';
 import type { Connection, Operations } from './port.ts';
 import { BoundedQueue, type Waiting } from './queue.ts';
 import { readSnapshot, type Snapshot, type SnapshotRequest } from './snapshot.ts';
+import { SettleLane } from './settle-lane.ts';
 import { step, type Step } from './steps.ts';
 
 export interface LedgerOptions {
@@ -40,6 +41,8 @@ export class Ledger {
   readonly #runtime: Runtime;
   readonly #timeoutMs: number;
   readonly #readLimits = limitsReader();
+  /** Where open reservations end beside the admissions; null where the database has one writer. */
+  readonly #lane: SettleLane | null;
   readonly #ends = new BoundedQueue(QUEUED_ENDS);
   readonly #reserves = new BoundedQueue(QUEUED_RESERVES);
   #unanswered: string[] = [];
@@ -54,6 +57,22 @@ export class Ledger {
     this.#connection = connection;
     this.#runtime = runtime;
     this.#timeoutMs = timeoutMs;
+    const endOpen = connection.endOpen?.bind(connection);
+    this.#lane =
+      endOpen === undefined
+        ? null
+        : new SettleLane({
+            connection,
+            endOpen,
+            runtime,
+            mostQueued: QUEUED_ENDS,
+            handOver: (waiting) => {
+              this.#enqueue(this.#ends, waiting);
+            },
+            refuseLate: (waiting, cause) => {
+              this.#refuseLateOne(waiting, cause);
+            },
+          });
   }
 
   get connection(): Connection {
@@ -66,7 +85,7 @@ export class Ledger {
    * @throws key_reused, reservation_ended
    */
   async reserve(command: ReserveCommand): Promise<Verdict> {
-    const outcome = await this.#submit(this.#reserves, command);
+    const outcome = await this.#submit(command);
     if (outcome.kind === 'verdict') return outcome.verdict;
     throw outcome.kind === 'refused'
       ? outcome.error
@@ -78,7 +97,7 @@ export class Ledger {
    * @throws reservation_not_found, reservation_ended, ledger_unavailable, ledger_busy
    */
   async end(command: EndCommand): Promise<Ending> {
-    const outcome = await this.#submit(this.#ends, command);
+    const outcome = await this.#submit(command);
     if (outcome.kind === 'ending') return outcome.ending;
     throw outcome.kind === 'refused'
       ? outcome.error
@@ -135,27 +154,39 @@ export class Ledger {
   /** Ends after what is queued was answered. */
   async close(): Promise<void> {
     this.#closed = true;
+    await this.#lane?.idle();
     while (this.#draining !== null) await this.#draining;
     await this.#connection.close();
   }
 
-  #submit(queue: BoundedQueue, command: Command): Promise<Outcome> {
+  #submit(command: Command): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       const deadlineMs = this.#runtime.monotonicMs() + this.#timeoutMs;
       const waiting: Waiting = { command, deadlineMs, replay: false, resolve, reject };
       if (this.#closed) {
         this.#refuse(waiting, 'ledger_unavailable', 'this ledger was closed', 'open it again');
-      } else if (!queue.push(waiting)) {
-        this.#refuse(
-          waiting,
-          'ledger_busy',
-          `${String(queue.size)} requests wait for the ledger already`,
-          'slow down, or spread the load over more processes',
-        );
-      } else {
-        this.#start();
+      } else if (command.kind === 'reserve') {
+        this.#enqueue(this.#reserves, waiting);
+      } else if (this.#lane === null) {
+        this.#enqueue(this.#ends, waiting);
+      } else if (!this.#lane.push(waiting)) {
+        this.#refuseFull(waiting, QUEUED_ENDS);
       }
     });
+  }
+
+  #enqueue(queue: BoundedQueue, waiting: Waiting): void {
+    if (queue.push(waiting)) this.#start();
+    else this.#refuseFull(waiting, queue.size);
+  }
+
+  #refuseFull(waiting: Waiting, queued: number): void {
+    this.#refuse(
+      waiting,
+      'ledger_busy',
+      `${String(queued)} requests wait for the ledger already`,
+      'slow down, or spread the load over more processes',
+    );
   }
 
   #start(): void {
@@ -204,8 +235,7 @@ export class Ledger {
   }
 
   async #commit(batch: readonly Waiting[]): Promise<void> {
-    const mode = batch.some(({ command }) => command.kind === 'reserve') ? 'write' : 'settle';
-    const { outcomes, seenDenials } = await this.#connection.transaction(mode, (ops) =>
+    const { outcomes, seenDenials } = await this.#connection.transaction('write', (ops) =>
       runBatch(
         ops,
         batch.map((waiting) => waiting.command),
@@ -275,18 +305,21 @@ export class Ledger {
   #refuseLate(cause: unknown): void {
     const nowMs = this.#runtime.monotonicMs();
     for (const queue of [this.#ends, this.#reserves]) {
-      for (const waiting of queue.takeLate(nowMs)) {
-        const busy = cause !== null && this.#connection.classify(cause) === 'busy';
-        this.#refuse(
-          waiting,
-          'ledger_unavailable',
-          busy
-            ? `the ledger (${this.#connection.location}) stayed locked for ${String(this.#timeoutMs)} ms`
-            : `the ledger (${this.#connection.location}) could not be reached for ${String(this.#timeoutMs)} ms${this.#because(cause)}`,
-          'tokenctl db info',
-        );
-      }
+      for (const waiting of queue.takeLate(nowMs)) this.#refuseLateOne(waiting, cause);
     }
+  }
+
+  #refuseLateOne(waiting: Waiting, cause: unknown): void {
+    const busy = cause !== null && this.#connection.classify(cause) === 'busy';
+    const forMs = `for ${String(this.#timeoutMs)} ms`;
+    this.#refuse(
+      waiting,
+      'ledger_unavailable',
+      busy
+        ? `the ledger (${this.#connection.location}) stayed locked ${forMs}`
+        : `the ledger (${this.#connection.location}) could not be reached ${forMs}${this.#because(cause)}`,
+      'tokenctl db info',
+    );
   }
 
   #fail(waiting: Waiting, error: unknown, kind: string): void {

@@ -52,13 +52,12 @@ export interface NewLog {
 export interface EndedLog {
   readonly id: string;
   readonly state: 'settled' | 'released';
-  readonly atMs: number;
   readonly tokensIn: number;
   readonly tokensOut: number;
   readonly totalTokens: number;
   readonly cacheCreationTokens: number;
   readonly cacheReadTokens: number;
-  readonly success: boolean;
+  /** What failed; null is a success. */
   readonly errorMessage: string | null;
   /** Null keeps what the reservation said. */
   readonly model: string | null;
@@ -194,16 +193,18 @@ export type FailureKind =
   /** The database answers, but can't be used as it is (not migrated, read-only, full). */
   | 'unusable';
 
-/**
- * read: one instant, no lock. write: the ledger's lock from the start. settle: the same, and
- * PostgreSQL leaves folding to the next write.
- */
-export type Mode = 'read' | 'write' | 'settle';
+/** read: one instant, no lock. write: the ledger's lock from its start. */
+export type Mode = 'read' | 'write';
 
 export interface Connection {
   readonly kind: DatabaseKind;
   /** Runs `work` in one transaction. */
   transaction<T>(mode: Mode, work: (ops: Operations) => Step<T>): Promise<T>;
+  /**
+   * Ends those of the reservations that are open, at once and without the ledger's lock; the ids that
+   * were. Only where the database lets two transactions write at the same time.
+   */
+  endOpen?(rows: readonly EndedLog[]): Promise<string[]>;
   classify(error: unknown): FailureKind;
   /** Why it failed, in words for an operator, without secrets. */
   explain(error: unknown): string;

@@ -48,28 +48,40 @@ export const INSERT_COLUMNS = {
   counted_at_ms: 'bigint',
 } as const;
 
-/** The columns of an ending, in the order of its parameters. */
+/** What differs between the reservations of one batch; $11 to $13 are its time, month and instant. */
+export const RESERVE_COLUMNS = {
+  id: 'uuid',
+  ai_type: 'text',
+  request_id: 'text',
+  model_used: 'text',
+  request_type: 'text',
+  reserved_tokens: 'bigint',
+  reserved_input_tokens: 'bigint',
+  request_items: 'integer',
+  expires_at: 'timestamp',
+  idempotency_key: 'text',
+} as const;
+
+/** What differs between the endings of one batch; $9 is their time, null for the database's. */
 export const END_COLUMNS = {
   id: 'uuid',
   state: 'text',
   tokens_in: 'bigint',
   tokens_out: 'bigint',
-  total_tokens: 'bigint',
   cache_creation_tokens: 'bigint',
   cache_read_tokens: 'bigint',
-  success: 'boolean',
   error_message: 'text',
   model_used: 'text',
-  settled_at: 'timestamp',
 } as const;
 
 /** Ends reservations; `more` narrows which, and says what to return. */
 const endLogs = (more: string): string => `
     UPDATE token_usage_logs AS l SET
       charged_after_adjustment = CASE WHEN l.state = 'reserved' THEN ${NEWEST_ADJUSTMENT} ELSE l.charged_after_adjustment END,
-      state = r.state, tokens_in = r.tokens_in, tokens_out = r.tokens_out, total_tokens = r.total_tokens,
-      cache_creation_tokens = r.cache_creation_tokens, cache_read_tokens = r.cache_read_tokens, success = r.success,
-      error_message = r.error_message, model_used = coalesce(r.model_used, l.model_used), settled_at = r.settled_at
+      state = r.state, tokens_in = r.tokens_in, tokens_out = r.tokens_out, total_tokens = r.tokens_in + r.tokens_out,
+      cache_creation_tokens = r.cache_creation_tokens, cache_read_tokens = r.cache_read_tokens,
+      success = r.error_message IS NULL, error_message = r.error_message, model_used = coalesce(r.model_used, l.model_used),
+      settled_at = coalesce($9::timestamp, clock_timestamp() AT TIME ZONE 'UTC')
     FROM ${rowsOf(END_COLUMNS)}
     WHERE l.id = r.id ${more}`;
 
@@ -88,7 +100,7 @@ export const SQL = {
     BEGIN ISOLATION LEVEL READ COMMITTED;
     ${LOCK};
     SELECT tokenctl_expire(${now}, ${String(expire)}) AS expired;
-    ${fold === 0 ? '' : `SELECT tokenctl_fold(${String(fold)});`}
+    SELECT tokenctl_fold(${String(fold)});
     ${prelude(now)}`,
 
   windows: `SELECT ${WINDOW_SUMS} FROM usage_windows_now WHERE window_start = ANY ($1) GROUP BY 1, 2, 3, 4`,
@@ -110,6 +122,14 @@ export const SQL = {
       .map((column) => `r.${column}`)
       .join(', ')}, r.ai_type, ${NEWEST_ADJUSTMENT}
     FROM ${rowsOf(INSERT_COLUMNS)}`,
+
+  insertReserved: `
+    INSERT INTO token_usage_logs (${Object.keys(RESERVE_COLUMNS).join(', ')}, counted_as, state, created_at, month_year,
+      counted_at_ms, charged_after_adjustment)
+    SELECT ${Object.keys(RESERVE_COLUMNS)
+      .map((column) => `r.${column}`)
+      .join(', ')}, r.ai_type, 'reserved', $11::timestamp, $12, $13::bigint, ${NEWEST_ADJUSTMENT}
+    FROM ${rowsOf(RESERVE_COLUMNS)}`,
 
   endLogs: endLogs(''),
   /** The state is compared so that the primary key finds the rows, not the index of all open ones. */
