@@ -26,9 +26,8 @@ const BATCH_SIZE = 256;
 const RESERVES_AT_LEAST = 64;
 const QUEUED_RESERVES = 10_000;
 const QUEUED_ENDS = 50_000;
-/** How long after a busy lock it counts as contended, and how long a process then gives way, at most. */
-const CONTENDED_MS = 100;
-const GIVE_WAY_MS = 4;
+/** How long a process that waited for the lock gives way to others after its commit, at most. */
+const GIVE_WAY_MS = 10;
 /** Admissions that may have been committed without an answer, remembered to be released. */
 const UNANSWERED = 10_000;
 
@@ -45,8 +44,8 @@ export class Ledger {
   readonly #reserves = new BoundedQueue(QUEUED_RESERVES);
   #unanswered: string[] = [];
   #seenDenials: SeenDenials = new Map();
-  /** When the lock was last found taken, and when a batch was last committed. */
-  #lastBusyMs = Number.NEGATIVE_INFINITY;
+  /** When a batch was last committed, and how long it waited for the lock. */
+  #lastWaitMs = 0;
   #lastCommitMs = Number.NEGATIVE_INFINITY;
   #draining: Promise<void> | null = null;
   #closed = false;
@@ -170,6 +169,7 @@ export class Ledger {
   /** Commits batch after batch until nothing waits. One bad request never fails its neighbours. */
   async #drain(): Promise<void> {
     let failures = 0;
+    let failingSinceMs = 0;
     let cause: unknown = null;
     await this.#runtime.yield();
     for (;;) {
@@ -179,6 +179,7 @@ export class Ledger {
       if (batch.length === 0) return;
       try {
         await this.#commit(batch);
+        this.#lastWaitMs = failures === 0 ? 0 : this.#lastCommitMs - failingSinceMs;
         failures = 0;
         cause = null;
         this.#queueUnanswered();
@@ -187,10 +188,11 @@ export class Ledger {
         const kind = this.#connection.classify(error);
         if (kind === 'busy' || kind === 'lost') {
           cause = error;
-          if (kind === 'busy') this.#lastBusyMs = this.#runtime.monotonicMs();
           if (kind === 'lost') for (const waiting of batch) waiting.replay = true;
           this.#putBack(batch);
-          await this.#runtime.sleep(this.#pauseMs(kind, failures));
+          if (failures === 0) failingSinceMs = this.#runtime.monotonicMs();
+          if (kind === 'lost') await this.#runtime.sleep(this.#reconnectPauseMs(failures));
+          else await this.#awaitLock(this.#runtime.monotonicMs() - failingSinceMs);
           failures += 1;
         } else if (kind === 'content' && batch.length > 1) {
           for (const waiting of batch) await this.#commitAlone(waiting);
@@ -249,22 +251,25 @@ export class Ledger {
     this.#reserves.putBack(batch.filter((waiting) => waiting.command.kind === 'reserve'));
   }
 
+  /** How long until the next try to reconnect, in ms: ever longer, with jitter. */
+  #reconnectPauseMs(failures: number): number {
+    return this.#runtime.random() * Math.min(500, 20 * 2 ** failures);
+  }
+
   /**
-   * How long until the next try, in ms. For the lock: short, with jitter, and shorter for who has
-   * waited long, so that nobody starves. To reconnect: ever longer.
+   * Waits for the lock: with jitter, and the shorter the longer it has waited already, so that who
+   * came first is most likely to be next, and nobody starves.
    */
-  #pauseMs(kind: 'busy' | 'lost', failures: number): number {
-    const most = kind === 'lost' ? Math.min(500, 20 * 2 ** failures) : failures < 8 ? 4 : 1.5;
-    return this.#runtime.random() * most;
+  async #awaitLock(waitedMs: number): Promise<void> {
+    const mostMs = 1 + 30 / (1 + (waitedMs / 20) ** 2);
+    await this.#runtime.sleep(1 + this.#runtime.random() * mostMs);
   }
 
   /** Who has just had the lock, while others wanted it, lets them go first. */
   async #giveWay(): Promise<void> {
     const nowMs = this.#runtime.monotonicMs();
-    const contended = nowMs - this.#lastBusyMs < CONTENDED_MS;
-    if (contended && nowMs - this.#lastCommitMs < GIVE_WAY_MS) {
-      await this.#runtime.sleep(this.#runtime.random() * GIVE_WAY_MS);
-    }
+    if (this.#lastWaitMs === 0 || nowMs - this.#lastCommitMs > GIVE_WAY_MS) return;
+    await this.#runtime.sleep(this.#runtime.random() * Math.min(GIVE_WAY_MS, this.#lastWaitMs));
   }
 
   #refuseLate(cause: unknown): void {
@@ -341,7 +346,8 @@ export class Ledger {
   }
 
   async #attempt<T>(mode: 'read' | 'write', work: (ops: Operations) => Step<T>): Promise<T> {
-    const deadlineMs = this.#runtime.monotonicMs() + this.#timeoutMs;
+    const startMs = this.#runtime.monotonicMs();
+    const deadlineMs = startMs + this.#timeoutMs;
     for (let failures = 0; ; failures += 1) {
       try {
         return await this.#connection.transaction(mode, work);
@@ -360,7 +366,8 @@ export class Ledger {
             { cause: error, fix: 'tokenctl db info' },
           );
         }
-        await this.#runtime.sleep(this.#pauseMs(kind, failures));
+        if (kind === 'lost') await this.#runtime.sleep(this.#reconnectPauseMs(failures));
+        else await this.#awaitLock(this.#runtime.monotonicMs() - startMs);
       }
     }
   }
