@@ -114,7 +114,7 @@ function* endOpen(
 }
 
 /** How an open reservation ends, as far as the command alone says; null where that takes its row. */
-export function openEnding(command: EndCommand): EndedLog | null {
+function openEnding(command: EndCommand): EndedLog | null {
   if (command.kind === 'release') {
     return endedLog(command.id, 'released', NO_USAGE, command);
   }

@@ -11,7 +11,6 @@ import { limitsReader } from './limits-in-force.ts';
 import type { Connection, Operations } from './port.ts';
 import { BoundedQueue, type Waiting } from './queue.ts';
 import { readSnapshot, type Snapshot, type SnapshotRequest } from './snapshot.ts';
-import { SettleLane } from './settle-lane.ts';
 import { step, type Step } from './steps.ts';
 
 export interface LedgerOptions {
@@ -41,8 +40,6 @@ export class Ledger {
   readonly #runtime: Runtime;
   readonly #timeoutMs: number;
   readonly #readLimits = limitsReader();
-  /** Where open reservations end beside the admissions; null where the database has one writer. */
-  readonly #lane: SettleLane | null;
   readonly #ends = new BoundedQueue(QUEUED_ENDS);
   readonly #reserves = new BoundedQueue(QUEUED_RESERVES);
   #unanswered: string[] = [];
@@ -57,22 +54,6 @@ export class Ledger {
     this.#connection = connection;
     this.#runtime = runtime;
     this.#timeoutMs = timeoutMs;
-    const endOpen = connection.endOpen?.bind(connection);
-    this.#lane =
-      endOpen === undefined
-        ? null
-        : new SettleLane({
-            connection,
-            endOpen,
-            runtime,
-            mostQueued: QUEUED_ENDS,
-            handOver: (waiting) => {
-              this.#enqueue(this.#ends, waiting);
-            },
-            refuseLate: (waiting, cause) => {
-              this.#refuseLateOne(waiting, cause);
-            },
-          });
   }
 
   get connection(): Connection {
@@ -154,7 +135,6 @@ export class Ledger {
   /** Ends after what is queued was answered. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#lane?.idle();
     while (this.#draining !== null) await this.#draining;
     await this.#connection.close();
   }
@@ -165,19 +145,12 @@ export class Ledger {
       const waiting: Waiting = { command, deadlineMs, replay: false, resolve, reject };
       if (this.#closed) {
         this.#refuse(waiting, 'ledger_unavailable', 'this ledger was closed', 'open it again');
-      } else if (command.kind === 'reserve') {
-        this.#enqueue(this.#reserves, waiting);
-      } else if (this.#lane === null) {
-        this.#enqueue(this.#ends, waiting);
-      } else if (!this.#lane.push(waiting)) {
-        this.#refuseFull(waiting, QUEUED_ENDS);
+      } else {
+        const queue = command.kind === 'reserve' ? this.#reserves : this.#ends;
+        if (queue.push(waiting)) this.#start();
+        else this.#refuseFull(waiting, queue.size);
       }
     });
-  }
-
-  #enqueue(queue: BoundedQueue, waiting: Waiting): void {
-    if (queue.push(waiting)) this.#start();
-    else this.#refuseFull(waiting, queue.size);
   }
 
   #refuseFull(waiting: Waiting, queued: number): void {
@@ -235,7 +208,9 @@ export class Ledger {
   }
 
   async #commit(batch: readonly Waiting[]): Promise<void> {
-    const { outcomes, seenDenials } = await this.#connection.transaction('write', (ops) =>
+    const admits = batch.some(({ command }) => command.kind === 'reserve');
+    const mode = admits ? 'write' : 'settle';
+    const { outcomes, seenDenials } = await this.#connection.transaction(mode, (ops) =>
       runBatch(
         ops,
         batch.map((waiting) => waiting.command),

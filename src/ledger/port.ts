@@ -193,18 +193,16 @@ export type FailureKind =
   /** The database answers, but can't be used as it is (not migrated, read-only, full). */
   | 'unusable';
 
-/** read: one instant, no lock. write: the ledger's lock from its start. */
-export type Mode = 'read' | 'write';
+/**
+ * read: one instant, no lock. write: the ledger's lock from its start. settle: the same, but
+ * PostgreSQL leaves folding to the next write, as nothing is decided.
+ */
+export type Mode = 'read' | 'write' | 'settle';
 
 export interface Connection {
   readonly kind: DatabaseKind;
   /** Runs `work` in one transaction. */
   transaction<T>(mode: Mode, work: (ops: Operations) => Step<T>): Promise<T>;
-  /**
-   * Ends those of the reservations that are open, at once and without the ledger's lock; the ids that
-   * were. Only where the database lets two transactions write at the same time.
-   */
-  endOpen?(rows: readonly EndedLog[]): Promise<string[]>;
   classify(error: unknown): FailureKind;
   /** Why it failed, in words for an operator, without secrets. */
   explain(error: unknown): string;

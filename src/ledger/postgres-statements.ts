@@ -62,7 +62,7 @@ export const RESERVE_COLUMNS = {
   idempotency_key: 'text',
 } as const;
 
-/** What differs between the endings of one batch; $9 is their time, null for the database's. */
+/** What differs between the endings of one batch; $9 is their time. */
 export const END_COLUMNS = {
   id: 'uuid',
   state: 'text',
@@ -81,7 +81,7 @@ const endLogs = (more: string): string => `
       state = r.state, tokens_in = r.tokens_in, tokens_out = r.tokens_out, total_tokens = r.tokens_in + r.tokens_out,
       cache_creation_tokens = r.cache_creation_tokens, cache_read_tokens = r.cache_read_tokens,
       success = r.error_message IS NULL, error_message = r.error_message, model_used = coalesce(r.model_used, l.model_used),
-      settled_at = coalesce($9::timestamp, clock_timestamp() AT TIME ZONE 'UTC')
+      settled_at = $9::timestamp
     FROM ${rowsOf(END_COLUMNS)}
     WHERE l.id = r.id ${more}`;
 
@@ -100,7 +100,7 @@ export const SQL = {
     BEGIN ISOLATION LEVEL READ COMMITTED;
     ${LOCK};
     SELECT tokenctl_expire(${now}, ${String(expire)}) AS expired;
-    SELECT tokenctl_fold(${String(fold)});
+    ${fold === 0 ? '' : `SELECT tokenctl_fold(${String(fold)});`}
     ${prelude(now)}`,
 
   windows: `SELECT ${WINDOW_SUMS} FROM usage_windows_now WHERE window_start = ANY ($1) GROUP BY 1, 2, 3, 4`,

@@ -92,9 +92,8 @@ export function openPostgres(options: PostgresOptions): Connection {
       ? 'floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
       : null;
   let client: pg.Client | null = null;
-  /** Transactions take turns on the one connection; ends of open reservations have one of their own. */
+  /** Transactions take turns on the one connection. */
   let turn: Promise<unknown> = Promise.resolve();
-  let side: pg.Client | null = null;
 
   const drop = (): void => {
     const lost = client;
@@ -124,7 +123,7 @@ export function openPostgres(options: PostgresOptions): Connection {
       const results = (await open.query(
         mode === 'read'
           ? SQL.beginRead(nowSql)
-          : SQL.beginWrite(nowSql, EXPIRED_AT_ONCE, FOLDED_AT_ONCE),
+          : SQL.beginWrite(nowSql, EXPIRED_AT_ONCE, mode === 'settle' ? 0 : FOLDED_AT_ONCE),
       )) as unknown as pg.QueryResult<Prelude>[];
       const prelude = results.at(-1)?.rows[0];
       if (prelude === undefined) throw new Error('PostgreSQL answered nothing to BEGIN');
@@ -146,33 +145,13 @@ export function openPostgres(options: PostgresOptions): Connection {
       turn = mine.catch(() => undefined);
       return mine;
     },
-    async endOpen(rows) {
-      side ??= await connect();
-      const open = side;
-      const nowMs = options.nowMs?.();
-      try {
-        const { rows: ended } = await open.query<{ id: string }>({
-          name: 'end_open_logs',
-          text: SQL.endOpenLogs,
-          values: endValues(rows, nowMs === undefined ? null : writtenTime(nowMs)),
-        });
-        return ended.map(({ id }) => id);
-      } catch (error) {
-        if (classify(error) === 'lost') {
-          side = null;
-          open.end().catch(() => undefined);
-        }
-        throw error;
-      }
-    },
     classify,
     explain,
     async close() {
       await turn;
-      const open = [client, side];
+      const open = client;
       client = null;
-      side = null;
-      for (const one of open) await one?.end().catch(() => undefined);
+      await open?.end().catch(() => undefined);
     },
   };
 }
@@ -410,8 +389,8 @@ function reserveColumns(rows: readonly NewLog[]): unknown[][] {
   }));
 }
 
-/** The parameters of an ending: a column each, and their time; null takes the database's clock. */
-function endValues(rows: readonly EndedLog[], at: string | null): unknown[] {
+/** The parameters of an ending: a column each, and their time. */
+function endValues(rows: readonly EndedLog[], at: string): unknown[] {
   const columns = toColumns(END_COLUMNS, rows, (row) => ({
     id: row.id,
     state: row.state,

@@ -115,7 +115,7 @@ describe('the status screen', () => {
       /an\s+hour\s+\(1,000\s+left\)\s+binds\s+first,\s+frees\s+in\s+15\s+min/,
       /12 of 42 requests in the last 60 s, 1,234 requests today/,
       /5,000 tokens an hour over the last hour, not enough data over the last\s+day/,
-      /in 17 h 15 min \(2026-11-25 00:00 UTC\) at this rate; the month resets in\s+6 d 17 h/,
+      /in 17 h 15 min \(2026-11-25 00:00 UTC\) at this rate; the month resets\s+in 6 d 17 h/,
       /1 min ago/,
       /-> tokenctl limits apply --profile paced/,
     ]) {

@@ -12,7 +12,7 @@ export interface CliResult {
   stderr: string;
 }
 
-export interface CliOptions {
+interface CliOptions {
   env?: Record<string, string>;
   input?: string;
 }
