@@ -138,6 +138,19 @@ describe('a server of PostgreSQL that is away', () => {
   );
 });
 
+describe('closing', () => {
+  it('does not wait for a server that answers nothing any more', async () => {
+    const { target, clock } = await openBudget('postgresql');
+    const proxy = await startProxy(target);
+    const app = await openTestApp(proxy.target, clock, 300);
+    await app.status();
+    proxy.mode = 'silent';
+    const closed = app.close().then(() => true);
+    const late = systemRuntime.sleep(2_000).then(() => false);
+    expect(await Promise.race([closed, late])).toBe(true);
+  });
+});
+
 describe('a guard whose connection an administrator ends (pg_terminate_backend)', () => {
   it('goes on without a restart, and counts nothing twice', async () => {
     const { target, app, guard } = await openBudget('postgresql');

@@ -24,7 +24,8 @@ export async function startProxy(target: DatabaseTarget): Promise<PostgresProxy>
   const url = new URL(target.url);
   const [host, port] = [url.hostname, Number(url.port)];
   const sockets = new Set<Socket>();
-  const server = createServer((client) => {
+  // As over a network that drops everything, a silent peer does not answer the end of a connection either.
+  const server = createServer({ allowHalfOpen: true }, (client) => {
     if (proxy.mode === 'refuses') {
       client.destroy();
       return;
@@ -41,6 +42,9 @@ export async function startProxy(target: DatabaseTarget): Promise<PostgresProxy>
       sockets.add(socket);
       socket.on('error', end).on('close', end);
     }
+    client.on('end', () => {
+      if (proxy.mode !== 'silent') end();
+    });
     let losing = false;
     client.on('data', (data) => {
       if (proxy.mode !== 'passes') return;
