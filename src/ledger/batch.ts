@@ -26,6 +26,8 @@ export interface BatchContext {
   readonly seenDenials: SeenDenials;
   /** A replay after a failure: any of its commands may have been committed. */
   readonly replay: boolean;
+  /** After a wait that was too long: rows that foreign transactions have locked are left out. */
+  readonly careful: boolean;
 }
 
 export interface BatchResult {
@@ -46,7 +48,7 @@ export function* runBatch(
 ): Step<BatchResult> {
   const outcomes = new Map<Command, Outcome>();
   if (ops.expireDue !== undefined) yield* step(ops.expireDue(EXPIRED_AT_ONCE));
-  yield* endReservations(ops, commands.filter(isEnd), outcomes);
+  yield* endReservations(ops, commands.filter(isEnd), context.careful, outcomes);
   const reserves = commands.filter((command) => command.kind === 'reserve');
   const seenDenials =
     reserves.length === 0
@@ -69,9 +71,10 @@ function lostOutcome(command: Command): never {
 function* endReservations(
   ops: Operations,
   commands: readonly EndCommand[],
+  careful: boolean,
   outcomes: Map<Command, Outcome>,
 ): Step<void> {
-  const rest = yield* endOpen(ops, commands, outcomes);
+  const rest = yield* endOpen(ops, commands, careful, outcomes);
   if (rest.length === 0) return;
   const rows = new Map<string, LogRow>();
   const ids = [...new Set(rest.map(({ id }) => id))];
@@ -87,7 +90,11 @@ function* endReservations(
       rows.set(id, { ...row, state: result.ended.state, totalTokens: result.ended.totalTokens });
     }
   }
-  if (ended.size > 0) yield* step(ops.endLogs([...ended.values()]));
+  if (ended.size === 0) return;
+  const done = new Set(yield* step(ops.endLogs([...ended.values()], careful)));
+  for (const command of rest) {
+    if (ended.has(command.id) && !done.has(command.id)) outcomes.set(command, { kind: 'locked' });
+  }
 }
 
 /**
@@ -97,6 +104,7 @@ function* endReservations(
 function* endOpen(
   ops: Operations,
   commands: readonly EndCommand[],
+  careful: boolean,
   outcomes: Map<Command, Outcome>,
 ): Step<EndCommand[]> {
   const open = new Map<string, { command: EndCommand; log: EndedLog }>();
@@ -106,7 +114,7 @@ function* endOpen(
   }
   if (open.size === 0) return [...commands];
   const logs = [...open.values()].map(({ log }) => log);
-  for (const id of yield* step(ops.endOpenLogs(logs))) {
+  for (const id of yield* step(ops.endOpenLogs(logs, careful))) {
     const ended = open.get(id);
     if (ended !== undefined) outcomes.set(ended.command, endingOf(ended.log));
   }

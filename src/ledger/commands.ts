@@ -59,4 +59,6 @@ export interface Ending {
 export type Outcome =
   | { readonly kind: 'verdict'; readonly verdict: Verdict }
   | { readonly kind: 'ending'; readonly ending: Ending }
-  | { readonly kind: 'refused'; readonly error: TokenctlError };
+  | { readonly kind: 'refused'; readonly error: TokenctlError }
+  /** A foreign transaction has locked its row: to be tried again, while others go on. */
+  | { readonly kind: 'locked' };

@@ -28,6 +28,8 @@ const BATCH_SIZE = 256;
 const RESERVES_AT_LEAST = 64;
 const QUEUED_RESERVES = 10_000;
 const QUEUED_ENDS = 50_000;
+/** How long a batch of nothing but locked rows waits, in ms. */
+const LOCKED_ROW_PAUSE_MS = 20;
 /** How long a process that waited for the lock gives way to others after its commit, at most. */
 const GIVE_WAY_MS = 10;
 /** Admissions that may have been committed without an answer, remembered to be released. */
@@ -176,6 +178,7 @@ export class Ledger {
   async #drain(): Promise<void> {
     let failures = 0;
     let failingSinceMs = 0;
+    let lockedRows = false;
     let cause: unknown = null;
     await this.#runtime.yield();
     for (;;) {
@@ -184,10 +187,13 @@ export class Ledger {
       const batch = this.#take();
       if (batch.length === 0) return;
       try {
-        await this.#commit(batch);
+        const locked = await this.#commit(batch, failures > 0 || lockedRows);
+        lockedRows = locked.length > 0;
+        this.#putBack(locked);
+        if (locked.length === batch.length) await this.#runtime.sleep(LOCKED_ROW_PAUSE_MS);
         this.#lastWaitMs = failures === 0 ? 0 : this.#lastCommitMs - failingSinceMs;
         failures = 0;
-        cause = null;
+        cause = lockedRows ? new Error('another transaction has locked its row') : null;
         this.#queueUnanswered();
         await this.#runtime.yield();
       } catch (error) {
@@ -209,10 +215,9 @@ export class Ledger {
     }
   }
 
-  async #commit(batch: readonly Waiting[]): Promise<void> {
-    const admits = batch.some(({ command }) => command.kind === 'reserve');
-    const mode = admits ? 'write' : 'settle';
-    const { outcomes, seenDenials } = await this.#connection.transaction(mode, (ops) =>
+  /** Commits and answers a batch, but for those whose row a foreign transaction has locked. */
+  async #commit(batch: readonly Waiting[], careful: boolean): Promise<Waiting[]> {
+    const { outcomes, seenDenials } = await this.#connection.transaction('write', (ops) =>
       runBatch(
         ops,
         batch.map((waiting) => waiting.command),
@@ -221,21 +226,25 @@ export class Ledger {
           newId: () => this.#runtime.newId(),
           seenDenials: this.#seenDenials,
           replay: batch.some((waiting) => waiting.replay),
+          careful,
         },
       ),
     );
     this.#seenDenials = seenDenials;
     this.#lastCommitMs = this.#runtime.monotonicMs();
+    const locked: Waiting[] = [];
     for (const [index, waiting] of batch.entries()) {
       const outcome = outcomes[index];
-      if (outcome !== undefined) waiting.resolve(outcome);
+      if (outcome?.kind === 'locked') locked.push(waiting);
+      else if (outcome !== undefined) waiting.resolve(outcome);
     }
+    return locked;
   }
 
   /** One command of a batch that was refused for its content: only the culprit fails. */
   async #commitAlone(waiting: Waiting): Promise<void> {
     try {
-      await this.#commit([waiting]);
+      this.#putBack(await this.#commit([waiting], true));
     } catch (error) {
       const kind = this.#connection.classify(error);
       if (kind === 'busy' || kind === 'lost') {

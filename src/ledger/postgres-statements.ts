@@ -74,8 +74,11 @@ export const END_COLUMNS = {
   model_used: 'text',
 } as const;
 
-/** Ends reservations; `more` narrows which, and says what to return. */
-const endLogs = (more: string): string => `
+/**
+ * Ends reservations, of any state or open ones only. The state is compared so that the primary key finds
+ * the rows, not the index of all open ones.
+ */
+const endLogs = (open: boolean, careful: boolean): string => `
     UPDATE token_usage_logs AS l SET
       charged_after_adjustment = CASE WHEN l.state = 'reserved' THEN ${NEWEST_ADJUSTMENT} ELSE l.charged_after_adjustment END,
       state = r.state, tokens_in = r.tokens_in, tokens_out = r.tokens_out, total_tokens = r.tokens_in + r.tokens_out,
@@ -83,11 +86,16 @@ const endLogs = (more: string): string => `
       success = r.error_message IS NULL, error_message = r.error_message, model_used = coalesce(r.model_used, l.model_used),
       settled_at = $9::timestamp
     FROM ${rowsOf(END_COLUMNS)}
-    WHERE l.id = r.id ${more}`;
+    WHERE l.id = r.id ${open ? `AND l.state || '' = 'reserved'` : ''}
+      ${careful ? 'AND l.id IN (SELECT id FROM token_usage_logs WHERE id = ANY ($1) FOR NO KEY UPDATE SKIP LOCKED)' : ''}
+    RETURNING l.id::text AS id`;
 
 const prelude = (now: string): string => `
   SELECT ${now} AS now_ms, r.revision, r.settings
   FROM (SELECT 1) AS one LEFT JOIN (SELECT revision, settings FROM limit_revisions ORDER BY revision DESC LIMIT 1) AS r ON true`;
+
+/** How long a batch waits for a row that a foreign transaction has locked, before it leaves it out. */
+const ROW_LOCK_MS = 50;
 
 export const SQL = {
   beginRead: (now: string) => `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${prelude(now)}`,
@@ -99,8 +107,9 @@ export const SQL = {
   beginWrite: (now: string, expire: number, fold: number) => `
     BEGIN ISOLATION LEVEL READ COMMITTED;
     ${LOCK};
+    SET LOCAL lock_timeout = ${String(ROW_LOCK_MS)};
     SELECT tokenctl_expire(${now}, ${String(expire)}) AS expired;
-    ${fold === 0 ? '' : `SELECT tokenctl_fold(${String(fold)});`}
+    SELECT tokenctl_fold(${String(fold)});
     ${prelude(now)}`,
 
   windows: `SELECT ${WINDOW_SUMS} FROM usage_windows_now WHERE window_start = ANY ($1) GROUP BY 1, 2, 3, 4`,
@@ -131,12 +140,15 @@ export const SQL = {
       .join(', ')}, r.ai_type, 'reserved', $11::timestamp, $12, $13::bigint, ${NEWEST_ADJUSTMENT}
     FROM ${rowsOf(RESERVE_COLUMNS)}`,
 
-  endLogs: endLogs(''),
-  /** The state is compared so that the primary key finds the rows, not the index of all open ones. */
-  endOpenLogs: endLogs(`AND l.state || '' = 'reserved' RETURNING l.id::text AS id`),
+  endLogs: endLogs(false, false),
+  endLogsCarefully: endLogs(false, true),
+  endOpenLogs: endLogs(true, false),
+  endOpenLogsCarefully: endLogs(true, true),
 
-  addDenials:
-    'UPDATE token_usage_logs SET denied_count = denied_count + $2::integer WHERE id = $1::uuid',
+  /** Of a row that a foreign transaction has locked, the count stays behind: nobody waits for it. */
+  addDenials: `
+    UPDATE token_usage_logs SET denied_count = denied_count + $2::integer
+    WHERE id = (SELECT id FROM token_usage_logs WHERE id = $1::uuid FOR NO KEY UPDATE SKIP LOCKED)`,
 
   dueHolds: `
     SELECT counted_as AS "aiType", tokenctl_hour(counted_at_ms) AS "hourStart",

@@ -132,7 +132,7 @@ export function openPostgres(options: PostgresOptions): Connection {
       const results = (await open.query(
         mode === 'read'
           ? SQL.beginRead(nowSql)
-          : SQL.beginWrite(nowSql, EXPIRED_AT_ONCE, mode === 'settle' ? 0 : FOLDED_AT_ONCE),
+          : SQL.beginWrite(nowSql, EXPIRED_AT_ONCE, FOLDED_AT_ONCE),
       )) as unknown as pg.QueryResult<Prelude>[];
       const prelude = results.at(-1)?.rows[0];
       if (prelude === undefined) throw new Error('PostgreSQL answered nothing to BEGIN');
@@ -226,16 +226,19 @@ function operations(client: pg.Client, prelude: Prelude): Operations {
       }
       if (others.length > 0) await query('insert_logs', SQL.insertLogs, insertColumns(others));
     },
-    async endOpenLogs(rows) {
-      const ended = await query<{ id: string }>(
-        'end_open_logs',
-        SQL.endOpenLogs,
-        endValues(rows, now),
-      );
+    async endOpenLogs(rows, careful) {
+      const [name, text] = careful
+        ? (['end_open_carefully', SQL.endOpenLogsCarefully] as const)
+        : (['end_open', SQL.endOpenLogs] as const);
+      const ended = await query<{ id: string }>(name, text, endValues(rows, now));
       return ended.map(({ id }) => id);
     },
-    async endLogs(rows) {
-      if (rows.length > 0) await query('end_logs', SQL.endLogs, endValues(rows, now));
+    async endLogs(rows, careful) {
+      const [name, text] = careful
+        ? (['end_carefully', SQL.endLogsCarefully] as const)
+        : (['end', SQL.endLogs] as const);
+      const ended = await query<{ id: string }>(name, text, endValues(rows, now));
+      return ended.map(({ id }) => id);
     },
     async addDenials(id, count) {
       await query('add_denials', SQL.addDenials, [id, count]);

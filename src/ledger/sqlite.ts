@@ -244,6 +244,7 @@ function operations(statement: (sql: string) => Database.Statement, nowMs: numbe
     endLogs(rows) {
       const update = statement(END_LOG);
       for (const row of rows) update.run(...endValues(row, nowMs));
+      return rows.map(({ id }) => id);
     },
     addDenials(id, count) {
       statement('UPDATE token_usage_logs SET denied_count = denied_count + ? WHERE id = ?').run(

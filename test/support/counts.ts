@@ -54,7 +54,6 @@ export async function windowOf(
 
 /** The next batch of any guard: on PostgreSQL it folds. */
 export async function fold(app: App): Promise<void> {
-  // eslint-disable-next-line require-yield -- an empty transaction is what folds
   await app.ledger.write(function* () {
     return null;
   });
