@@ -24,7 +24,7 @@ export const ROOMY: Settings['global'] = {
   requestsPerDay: 'off',
 };
 
-export interface Opened {
+interface Opened {
   readonly app: App;
   readonly guard: Guard;
 }
