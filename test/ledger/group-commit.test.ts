@@ -106,11 +106,11 @@ describe.each(DATABASES)('group commit on %s', (kind) => {
   it('fails only the request that the database refuses for its content', async () => {
     const budget = await openBudget(kind);
     const { ledger } = watched(budget);
-    await ledger.reserve(reserve(1, { idempotencyKey: 'taken' }));
+    const { reservation } = await ledger.reserve(reserve(1));
     const results = await Promise.allSettled([
       ledger.reserve(reserve(10)),
-      // Not looked up, as the ledger believes that it made this key: the unique index refuses it.
-      ledger.reserve(reserve(20, { idempotencyKey: 'taken' })),
+      // An id that is taken: the primary key refuses it.
+      ledger.reserve(reserve(20, { id: reservation!.id })),
       ledger.reserve(reserve(30)),
       ledger.end(release(systemRuntime.newId())),
       ...(kind === 'postgresql' ? [ledger.reserve(reserve(40, { model: 'no\0text' }))] : []),
