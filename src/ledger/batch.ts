@@ -87,7 +87,13 @@ function* endReservations(
       rows.set(id, { ...row, state: result.ended.state, totalTokens: result.ended.totalTokens });
     }
   }
-  if (ended.size > 0) yield* step(ops.endLogs([...ended.values()]));
+  if (ended.size === 0) return;
+  const written = new Set(yield* step(ops.endLogs([...ended.values()])));
+  for (const command of rest) {
+    if (ended.has(command.id) && !written.has(command.id)) {
+      outcomes.set(command, { kind: 'held_up' });
+    }
+  }
 }
 
 /**

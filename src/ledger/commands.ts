@@ -59,4 +59,6 @@ export interface Ending {
 export type Outcome =
   | { readonly kind: 'verdict'; readonly verdict: Verdict }
   | { readonly kind: 'ending'; readonly ending: Ending }
-  | { readonly kind: 'refused'; readonly error: TokenctlError };
+  | { readonly kind: 'refused'; readonly error: TokenctlError }
+  /** A foreign transaction holds the reservation's row: nothing was done, and it is tried again. */
+  | { readonly kind: 'held_up' };

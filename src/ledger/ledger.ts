@@ -29,6 +29,8 @@ const QUEUED_ENDS = 50_000;
 /** How long after a busy lock it counts as contended, and how long a process then gives way, at most. */
 const CONTENDED_MS = 100;
 const GIVE_WAY_MS = 4;
+/** A pause before what a foreign transaction holds up is tried again, in ms. */
+const HELD_UP_MS = 10;
 /** Admissions that may have been committed without an answer, remembered to be released. */
 const UNANSWERED = 10_000;
 
@@ -178,11 +180,12 @@ export class Ledger {
       const batch = this.#take();
       if (batch.length === 0) return;
       try {
-        await this.#commit(batch);
+        const heldUp = await this.#commit(batch);
         failures = 0;
         cause = null;
         this.#queueUnanswered();
-        await this.#runtime.yield();
+        if (heldUp === batch.length) await this.#runtime.sleep(HELD_UP_MS);
+        else await this.#runtime.yield();
       } catch (error) {
         const kind = this.#connection.classify(error);
         if (kind === 'busy' || kind === 'lost') {
@@ -201,7 +204,8 @@ export class Ledger {
     }
   }
 
-  async #commit(batch: readonly Waiting[]): Promise<void> {
+  /** How many of the batch are held up by a foreign transaction, and wait on. */
+  async #commit(batch: readonly Waiting[]): Promise<number> {
     const mode = batch.some(({ command }) => command.kind === 'reserve') ? 'write' : 'settle';
     const { outcomes, seenDenials } = await this.#connection.transaction(mode, (ops) =>
       runBatch(
@@ -219,8 +223,12 @@ export class Ledger {
     this.#lastCommitMs = this.#runtime.monotonicMs();
     for (const [index, waiting] of batch.entries()) {
       const outcome = outcomes[index];
-      if (outcome !== undefined) waiting.resolve(outcome);
+      if (outcome !== undefined && outcome.kind !== 'held_up') waiting.resolve(outcome);
     }
+    const heldUp = batch.filter((_, index) => outcomes[index]?.kind === 'held_up');
+    this.#putBack(heldUp);
+    for (const waiting of heldUp) waiting.heldUp = true;
+    return heldUp.length;
   }
 
   /** One command of a batch that was refused for its content: only the culprit fails. */
@@ -271,7 +279,9 @@ export class Ledger {
     const nowMs = this.#runtime.monotonicMs();
     for (const queue of [this.#ends, this.#reserves]) {
       for (const waiting of queue.takeLate(nowMs)) {
-        const busy = cause !== null && this.#connection.classify(cause) === 'busy';
+        const busy =
+          waiting.heldUp === true ||
+          (cause !== null && this.#connection.classify(cause) === 'busy');
         this.#refuse(
           waiting,
           'ledger_unavailable',

@@ -135,10 +135,10 @@ export interface Operations {
   logsById(ids: readonly string[]): Answer<LogRow[]>;
   logsByKey(keys: readonly string[]): Answer<LogRow[]>;
   insertLogs(rows: readonly NewLog[]): Answer<void>;
-  /** Ends those of the reservations that are open; the ids that were. */
+  /** Ends those of the reservations that are open and that no foreign transaction holds; the ids that were. */
   endOpenLogs(rows: readonly EndedLog[]): Answer<string[]>;
-  /** Sets how reservations ended, whatever their state. */
-  endLogs(rows: readonly EndedLog[]): Answer<void>;
+  /** Sets how reservations ended, whatever their state; the ids of those that no foreign transaction holds. */
+  endLogs(rows: readonly EndedLog[]): Answer<string[]>;
   /** Adds denials to a summary row of this second. */
   addDenials(id: string, count: number): Answer<void>;
   dueHolds(): Answer<DueHold[]>;

@@ -63,15 +63,22 @@ export const END_COLUMNS = {
   settled_at: 'timestamp',
 } as const;
 
-/** Ends reservations; `more` narrows which, and says what to return. */
+/**
+ * Ends reservations; `more` narrows which. A row that a foreign transaction holds is passed over: all
+ * guards would wait for it, behind the advisory lock.
+ */
 const endLogs = (more: string): string => `
+    WITH free AS (
+      SELECT k.id AS key, r.* FROM ${rowsOf(END_COLUMNS)}
+      JOIN token_usage_logs AS k ON k.id = r.id FOR NO KEY UPDATE OF k SKIP LOCKED
+    )
     UPDATE token_usage_logs AS l SET
       charged_after_adjustment = CASE WHEN l.state = 'reserved' THEN ${NEWEST_ADJUSTMENT} ELSE l.charged_after_adjustment END,
       state = r.state, tokens_in = r.tokens_in, tokens_out = r.tokens_out, total_tokens = r.total_tokens,
       cache_creation_tokens = r.cache_creation_tokens, cache_read_tokens = r.cache_read_tokens, success = r.success,
       error_message = r.error_message, model_used = coalesce(r.model_used, l.model_used), settled_at = r.settled_at
-    FROM ${rowsOf(END_COLUMNS)}
-    WHERE l.id = r.id ${more}`;
+    FROM free AS r
+    WHERE l.id = r.key ${more} RETURNING l.id::text AS id`;
 
 const prelude = (now: string): string => `
   SELECT ${now} AS now_ms, r.revision, r.settings
@@ -113,10 +120,12 @@ export const SQL = {
 
   endLogs: endLogs(''),
   /** The state is compared so that the primary key finds the rows, not the index of all open ones. */
-  endOpenLogs: endLogs(`AND l.state || '' = 'reserved' RETURNING l.id::text AS id`),
+  endOpenLogs: endLogs(`AND l.state || '' = 'reserved'`),
 
-  addDenials:
-    'UPDATE token_usage_logs SET denied_count = denied_count + $2::integer WHERE id = $1::uuid',
+  /** Of a row that a foreign transaction holds this second, the count stays behind: nobody waits for it. */
+  addDenials: `
+    UPDATE token_usage_logs SET denied_count = denied_count + $2::integer
+    WHERE id = (SELECT id FROM token_usage_logs WHERE id = $1::uuid FOR NO KEY UPDATE SKIP LOCKED)`,
 
   dueHolds: `
     SELECT counted_as AS "aiType", tokenctl_hour(counted_at_ms) AS "hourStart",

@@ -216,7 +216,8 @@ function operations(client: pg.Client, prelude: Prelude): Operations {
       return ended.map(({ id }) => id);
     },
     async endLogs(rows) {
-      if (rows.length > 0) await query('end_logs', SQL.endLogs, endColumns(rows));
+      const ended = await query<{ id: string }>('end_logs', SQL.endLogs, endColumns(rows));
+      return ended.map(({ id }) => id);
     },
     async addDenials(id, count) {
       await query('add_denials', SQL.addDenials, [id, count]);

@@ -237,6 +237,7 @@ function operations(statement: (sql: string) => Database.Statement, nowMs: numbe
     endLogs(rows) {
       const update = statement(END_LOG);
       for (const row of rows) update.run(...endValues(row));
+      return rows.map(({ id }) => id);
     },
     addDenials(id, count) {
       statement('UPDATE token_usage_logs SET denied_count = denied_count + ? WHERE id = ?').run(

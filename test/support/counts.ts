@@ -54,7 +54,6 @@ export async function windowOf(
 
 /** The next batch of any guard: on PostgreSQL it folds. */
 export async function fold(app: App): Promise<void> {
-  // eslint-disable-next-line require-yield -- an empty transaction is what folds
   await app.ledger.write(function* () {
     return null;
   });
@@ -173,7 +172,7 @@ async function expectedCounts(
     for (const scope of ['(global)', aiType]) {
       for (const length of [7, 10, 13]) add(windows, `${scope} ${hour.slice(0, length)}`, amounts);
     }
-    const name = [hour, aiType, row['model_used'] ?? '', row['request_type'] ?? ''].join('|');
+    const name = [hour, aiType, row['model_used'], row['request_type']].map(nameOf).join('|');
     add(rolled, name, { ...amounts, held: 0 });
   }
   for (const row of await query(target, 'SELECT * FROM usage_adjustments')) {
@@ -193,6 +192,8 @@ async function expectedCounts(
   return { windows: withoutZeros(windows), rollups: withoutZeros(rolled) };
 }
 
+const nameOf = (value: unknown): string => (typeof value === 'string' ? value : '');
+
 function withoutZeros(sums: Record<string, Sums>): Record<string, Sums> {
   return Object.fromEntries(
     Object.entries(sums).filter(([, row]) => Object.values(row).some((value) => value !== 0)),
@@ -204,7 +205,9 @@ async function rollups(target: DatabaseTarget): Promise<Record<string, Sums>> {
   return withoutZeros(
     Object.fromEntries(
       rows.map((row) => [
-        [row['hour_start'], row['ai_type'], row['model_used'], row['request_type']].join('|'),
+        [row['hour_start'], row['ai_type'], row['model_used'], row['request_type']]
+          .map(nameOf)
+          .join('|'),
         {
           ...NOTHING,
           tokensIn: Number(row['tokens_in']),
