@@ -78,8 +78,10 @@ export async function expectCountsAgree(app: App, target: DatabaseTarget): Promi
   expect(sumsOf(await windowsOf(app))).toEqual(expected.windows);
   await fold(app);
   expect(await app.verify({ repair: false })).toEqual([]);
-  expect(sumsOf(await windowsOf(app))).toEqual(expected.windows);
-  expect(await rollups(target)).toEqual(expected.rollups);
+  // A batch charges due holds before it folds.
+  const folded = await expectedCounts(target);
+  expect(sumsOf(await windowsOf(app))).toEqual(folded.windows);
+  expect(await rollups(target)).toEqual(folded.rollups);
   await expectTokenUsageRight(app, target);
 }
 
@@ -106,7 +108,7 @@ export async function expectTokenUsageRight(app: App, target: DatabaseTarget): P
       tokensIn: month.tokensIn,
       tokensOut: month.tokensOut,
       total: month.used,
-      requests: month.requests + month.requestsReset,
+      requests: Math.max(month.requests + month.requestsReset, 0),
     });
   }
 }
