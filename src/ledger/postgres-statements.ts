@@ -87,7 +87,7 @@ const endLogs = (open: boolean, careful: boolean): string => `
       settled_at = $9::timestamp
     FROM ${rowsOf(END_COLUMNS)}
     WHERE l.id = r.id ${open ? `AND l.state || '' = 'reserved'` : ''}
-      ${careful ? 'AND l.id IN (SELECT id FROM token_usage_logs WHERE id = ANY ($1) FOR UPDATE SKIP LOCKED)' : ''}
+      ${careful ? 'AND l.id IN (SELECT id FROM token_usage_logs WHERE id = ANY ($1) FOR NO KEY UPDATE SKIP LOCKED)' : ''}
     RETURNING l.id::text AS id`;
 
 const prelude = (now: string): string => `
@@ -145,8 +145,10 @@ export const SQL = {
   endOpenLogs: endLogs(true, false),
   endOpenLogsCarefully: endLogs(true, true),
 
-  addDenials:
-    'UPDATE token_usage_logs SET denied_count = denied_count + $2::integer WHERE id = $1::uuid',
+  /** Of a row that a foreign transaction has locked, the count stays behind: nobody waits for it. */
+  addDenials: `
+    UPDATE token_usage_logs SET denied_count = denied_count + $2::integer
+    WHERE id = (SELECT id FROM token_usage_logs WHERE id = $1::uuid FOR NO KEY UPDATE SKIP LOCKED)`,
 
   dueHolds: `
     SELECT counted_as AS "aiType", tokenctl_hour(counted_at_ms) AS "hourStart",
