@@ -2,7 +2,7 @@ import { divideRounded } from './tokens.ts';
 
 /**
  * The limits, their defaults and how each derives from the others. The defaults are the product's
- * specification; docs/limits.md has them as a table.
+ * specification; docs/rules.md has them as a table.
  */
 
 /** A limit in force; null where it is off. */
