@@ -26,6 +26,7 @@ await Promise.all(
 );
 globalThis.gc?.();
 globalThis.gc?.();
-process.send?.(process.memoryUsage().rss);
+process.send?.(process.memoryUsage().rss, () => {
+  process.disconnect();
+});
 await app.close();
-process.disconnect();

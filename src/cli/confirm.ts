@@ -22,8 +22,8 @@ async function ask(output: Output, question: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const lines = createInterface({ ...output.openDialogue(), terminal: true });
     lines.once('SIGINT', () => {
-      lines.close();
       reject(new TokenctlError('interrupted', 'interrupted; nothing was changed'));
+      lines.close();
     });
     // The end of the input (Ctrl-D) answers nothing.
     lines.once('close', () => resolve(''));

@@ -20,7 +20,7 @@ export interface Screen {
   readonly symbols: Symbols;
 }
 
-export interface Stream {
+interface Stream {
   readonly isTTY: boolean;
   readonly columns: number | null;
   /** Nobody reads it any more. */

@@ -7,7 +7,7 @@ import type { CommandContext, GlobalOptions } from './context.ts';
  * is run, so that help and status start fast.
  */
 
-export type Action = (context: CommandContext) => Promise<number>;
+type Action = (context: CommandContext) => Promise<number>;
 
 /** Takes what the command line asked for, with the global flags. */
 export type Run = (global: GlobalOptions, action: Action) => Promise<void>;

@@ -25,7 +25,7 @@ export interface DatabaseInputs {
   readonly readSecret: (path: string) => string | null;
 }
 
-export const DEFAULT_FILE = 'tokenctl.db';
+const DEFAULT_FILE = 'tokenctl.db';
 
 /** @throws invalid_input, naming where the value came from and never what it holds */
 export function resolveDatabase(inputs: DatabaseInputs): DatabaseTarget {

@@ -26,6 +26,8 @@ export interface BatchContext {
   readonly seenDenials: SeenDenials;
   /** A replay after a failure: any of its commands may have been committed. */
   readonly replay: boolean;
+  /** After a wait that was too long: rows that foreign transactions have locked are left out. */
+  readonly careful: boolean;
 }
 
 export interface BatchResult {
@@ -46,7 +48,7 @@ export function* runBatch(
 ): Step<BatchResult> {
   const outcomes = new Map<Command, Outcome>();
   if (ops.expireDue !== undefined) yield* step(ops.expireDue(EXPIRED_AT_ONCE));
-  yield* endReservations(ops, commands.filter(isEnd), outcomes);
+  yield* endReservations(ops, commands.filter(isEnd), context.careful, outcomes);
   const reserves = commands.filter((command) => command.kind === 'reserve');
   const seenDenials =
     reserves.length === 0
@@ -69,9 +71,10 @@ function lostOutcome(command: Command): never {
 function* endReservations(
   ops: Operations,
   commands: readonly EndCommand[],
+  careful: boolean,
   outcomes: Map<Command, Outcome>,
 ): Step<void> {
-  const rest = yield* endOpen(ops, commands, outcomes);
+  const rest = yield* endOpen(ops, commands, careful, outcomes);
   if (rest.length === 0) return;
   const rows = new Map<string, LogRow>();
   const ids = [...new Set(rest.map(({ id }) => id))];
@@ -80,7 +83,7 @@ function* endReservations(
   for (const command of rest) {
     const { id } = command;
     const row = rows.get(id);
-    const result = endOne(command, row, ops.nowMs);
+    const result = endOne(command, row);
     outcomes.set(command, result.outcome);
     if (result.ended !== null && row !== undefined) {
       ended.set(id, result.ended);
@@ -88,11 +91,9 @@ function* endReservations(
     }
   }
   if (ended.size === 0) return;
-  const written = new Set(yield* step(ops.endLogs([...ended.values()])));
+  const done = new Set(yield* step(ops.endLogs([...ended.values()], careful)));
   for (const command of rest) {
-    if (ended.has(command.id) && !written.has(command.id)) {
-      outcomes.set(command, { kind: 'held_up' });
-    }
+    if (ended.has(command.id) && !done.has(command.id)) outcomes.set(command, { kind: 'locked' });
   }
 }
 
@@ -103,25 +104,29 @@ function* endReservations(
 function* endOpen(
   ops: Operations,
   commands: readonly EndCommand[],
+  careful: boolean,
   outcomes: Map<Command, Outcome>,
 ): Step<EndCommand[]> {
   const open = new Map<string, { command: EndCommand; log: EndedLog }>();
   for (const command of commands) {
-    const { id } = command;
-    if (open.has(id)) continue;
-    if (command.kind === 'release') {
-      open.set(id, { command, log: endedLog(id, 'released', ops.nowMs, NO_USAGE, command) });
-    } else if (command.usage !== null) {
-      open.set(id, { command, log: endedLog(id, 'settled', ops.nowMs, command.usage, command) });
-    }
+    const log = open.has(command.id) ? null : openEnding(command);
+    if (log !== null) open.set(log.id, { command, log });
   }
   if (open.size === 0) return [...commands];
   const logs = [...open.values()].map(({ log }) => log);
-  for (const id of yield* step(ops.endOpenLogs(logs))) {
+  for (const id of yield* step(ops.endOpenLogs(logs, careful))) {
     const ended = open.get(id);
     if (ended !== undefined) outcomes.set(ended.command, endingOf(ended.log));
   }
   return commands.filter((command) => !outcomes.has(command));
+}
+
+/** How an open reservation ends, as far as the command alone says; null where that takes its row. */
+function openEnding(command: EndCommand): EndedLog | null {
+  if (command.kind === 'release') {
+    return endedLog(command.id, 'released', NO_USAGE, command);
+  }
+  return command.usage === null ? null : endedLog(command.id, 'settled', command.usage, command);
 }
 
 const NO_USAGE: SettledUsage = {
@@ -134,17 +139,14 @@ const NO_USAGE: SettledUsage = {
 function endedLog(
   id: string,
   state: EndedLog['state'],
-  atMs: number,
   usage: SettledUsage,
   command: { readonly errorMessage: string | null; readonly model?: string | null },
 ): EndedLog {
   return {
     id,
     state,
-    atMs,
     ...usage,
     totalTokens: usage.tokensIn + usage.tokensOut,
-    success: command.errorMessage === null,
     errorMessage: command.errorMessage,
     model: command.model ?? null,
   };
@@ -163,7 +165,7 @@ interface EndResult {
  * Settling always records the truth: also above the reservation, after it expired, and after it was
  * released. The first settle wins; ending twice changes nothing.
  */
-function endOne(command: EndCommand, row: LogRow | undefined, nowMs: number): EndResult {
+function endOne(command: EndCommand, row: LogRow | undefined): EndResult {
   if (row === undefined || row.state === 'denied' || row.reservedTokens === 0) {
     return refuse('reservation_not_found', `there is no reservation ${command.id}`, null);
   }
@@ -176,10 +178,10 @@ function endOne(command: EndCommand, row: LogRow | undefined, nowMs: number): En
       );
     }
     if (row.state === 'released') return unchanged(row, 'released');
-    return end(row, 'released', nowMs, NO_USAGE, command);
+    return end(row, 'released', NO_USAGE, command);
   }
   if (row.state === 'settled') return unchanged(row, 'settled');
-  if (command.usage !== null) return end(row, 'settled', nowMs, command.usage, command);
+  if (command.usage !== null) return end(row, 'settled', command.usage, command);
   // Unknown usage: the hold. An expired one is charged that already, a released one was said to be free.
   if (row.state === 'expired') return unchanged(row, 'expired');
   if (row.state === 'released') return unchanged(row, 'released');
@@ -190,17 +192,16 @@ function endOne(command: EndCommand, row: LogRow | undefined, nowMs: number): En
   };
   const errorMessage =
     command.errorMessage ?? 'what was charged is unknown, so the hold is charged in full';
-  return end(row, 'settled', nowMs, hold, { errorMessage, model: command.model });
+  return end(row, 'settled', hold, { errorMessage, model: command.model });
 }
 
 function end(
   row: LogRow,
   state: EndedLog['state'],
-  atMs: number,
   usage: SettledUsage,
   command: { readonly errorMessage: string | null; readonly model?: string | null },
 ): EndResult {
-  const ended = endedLog(row.id, state, atMs, usage, command);
+  const ended = endedLog(row.id, state, usage, command);
   return { outcome: endingOf(ended), ended };
 }
 

@@ -60,5 +60,5 @@ export type Outcome =
   | { readonly kind: 'verdict'; readonly verdict: Verdict }
   | { readonly kind: 'ending'; readonly ending: Ending }
   | { readonly kind: 'refused'; readonly error: TokenctlError }
-  /** A foreign transaction holds the reservation's row: nothing was done, and it is tried again. */
-  | { readonly kind: 'held_up' };
+  /** A foreign transaction has locked its row: to be tried again, while others go on. */
+  | { readonly kind: 'locked' };

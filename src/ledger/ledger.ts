@@ -26,11 +26,10 @@ const BATCH_SIZE = 256;
 const RESERVES_AT_LEAST = 64;
 const QUEUED_RESERVES = 10_000;
 const QUEUED_ENDS = 50_000;
-/** How long after a busy lock it counts as contended, and how long a process then gives way, at most. */
-const CONTENDED_MS = 100;
-const GIVE_WAY_MS = 4;
-/** A pause before what a foreign transaction holds up is tried again, in ms. */
-const HELD_UP_MS = 10;
+/** How long a batch of nothing but locked rows waits, in ms. */
+const LOCKED_ROW_PAUSE_MS = 20;
+/** How long a process that waited for the lock gives way to others after its commit, at most. */
+const GIVE_WAY_MS = 10;
 /** Admissions that may have been committed without an answer, remembered to be released. */
 const UNANSWERED = 10_000;
 
@@ -47,8 +46,8 @@ export class Ledger {
   readonly #reserves = new BoundedQueue(QUEUED_RESERVES);
   #unanswered: string[] = [];
   #seenDenials: SeenDenials = new Map();
-  /** When the lock was last found taken, and when a batch was last committed. */
-  #lastBusyMs = Number.NEGATIVE_INFINITY;
+  /** When a batch was last committed, and how long it waited for the lock. */
+  #lastWaitMs = 0;
   #lastCommitMs = Number.NEGATIVE_INFINITY;
   #draining: Promise<void> | null = null;
   #closed = false;
@@ -69,7 +68,7 @@ export class Ledger {
    * @throws key_reused, reservation_ended
    */
   async reserve(command: ReserveCommand): Promise<Verdict> {
-    const outcome = await this.#submit(this.#reserves, command);
+    const outcome = await this.#submit(command);
     if (outcome.kind === 'verdict') return outcome.verdict;
     throw outcome.kind === 'refused'
       ? outcome.error
@@ -81,7 +80,7 @@ export class Ledger {
    * @throws reservation_not_found, reservation_ended, ledger_unavailable, ledger_busy
    */
   async end(command: EndCommand): Promise<Ending> {
-    const outcome = await this.#submit(this.#ends, command);
+    const outcome = await this.#submit(command);
     if (outcome.kind === 'ending') return outcome.ending;
     throw outcome.kind === 'refused'
       ? outcome.error
@@ -142,23 +141,27 @@ export class Ledger {
     await this.#connection.close();
   }
 
-  #submit(queue: BoundedQueue, command: Command): Promise<Outcome> {
+  #submit(command: Command): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       const deadlineMs = this.#runtime.monotonicMs() + this.#timeoutMs;
       const waiting: Waiting = { command, deadlineMs, replay: false, resolve, reject };
       if (this.#closed) {
         this.#refuse(waiting, 'ledger_unavailable', 'this ledger was closed', 'open it again');
-      } else if (!queue.push(waiting)) {
-        this.#refuse(
-          waiting,
-          'ledger_busy',
-          `${String(queue.size)} requests wait for the ledger already`,
-          'slow down, or spread the load over more processes',
-        );
       } else {
-        this.#start();
+        const queue = command.kind === 'reserve' ? this.#reserves : this.#ends;
+        if (queue.push(waiting)) this.#start();
+        else this.#refuseFull(waiting, queue.size);
       }
     });
+  }
+
+  #refuseFull(waiting: Waiting, queued: number): void {
+    this.#refuse(
+      waiting,
+      'ledger_busy',
+      `${String(queued)} requests wait for the ledger already`,
+      'slow down, or spread the load over more processes',
+    );
   }
 
   #start(): void {
@@ -172,6 +175,8 @@ export class Ledger {
   /** Commits batch after batch until nothing waits. One bad request never fails its neighbours. */
   async #drain(): Promise<void> {
     let failures = 0;
+    let failingSinceMs = 0;
+    let lockedRows = false;
     let cause: unknown = null;
     await this.#runtime.yield();
     for (;;) {
@@ -180,20 +185,24 @@ export class Ledger {
       const batch = this.#take();
       if (batch.length === 0) return;
       try {
-        const heldUp = await this.#commit(batch);
+        const locked = await this.#commit(batch, failures > 0 || lockedRows);
+        lockedRows = locked.length > 0;
+        this.#putBack(locked);
+        if (locked.length === batch.length) await this.#runtime.sleep(LOCKED_ROW_PAUSE_MS);
+        this.#lastWaitMs = failures === 0 ? 0 : this.#lastCommitMs - failingSinceMs;
         failures = 0;
-        cause = null;
+        cause = lockedRows ? new Error('another transaction has locked its row') : null;
         this.#queueUnanswered();
-        if (heldUp === batch.length) await this.#runtime.sleep(HELD_UP_MS);
-        else await this.#runtime.yield();
+        await this.#runtime.yield();
       } catch (error) {
         const kind = this.#connection.classify(error);
         if (kind === 'busy' || kind === 'lost') {
           cause = error;
-          if (kind === 'busy') this.#lastBusyMs = this.#runtime.monotonicMs();
           if (kind === 'lost') for (const waiting of batch) waiting.replay = true;
           this.#putBack(batch);
-          await this.#runtime.sleep(this.#pauseMs(kind, failures));
+          if (failures === 0) failingSinceMs = this.#runtime.monotonicMs();
+          if (kind === 'lost') await this.#runtime.sleep(this.#reconnectPauseMs(failures));
+          else await this.#awaitLock(this.#runtime.monotonicMs() - failingSinceMs);
           failures += 1;
         } else if (kind === 'content' && batch.length > 1) {
           for (const waiting of batch) await this.#commitAlone(waiting);
@@ -204,10 +213,9 @@ export class Ledger {
     }
   }
 
-  /** How many of the batch are held up by a foreign transaction, and wait on. */
-  async #commit(batch: readonly Waiting[]): Promise<number> {
-    const mode = batch.some(({ command }) => command.kind === 'reserve') ? 'write' : 'settle';
-    const { outcomes, seenDenials } = await this.#connection.transaction(mode, (ops) =>
+  /** Commits and answers a batch, but for those whose row a foreign transaction has locked. */
+  async #commit(batch: readonly Waiting[], careful: boolean): Promise<Waiting[]> {
+    const { outcomes, seenDenials } = await this.#connection.transaction('write', (ops) =>
       runBatch(
         ops,
         batch.map((waiting) => waiting.command),
@@ -216,25 +224,25 @@ export class Ledger {
           newId: () => this.#runtime.newId(),
           seenDenials: this.#seenDenials,
           replay: batch.some((waiting) => waiting.replay),
+          careful,
         },
       ),
     );
     this.#seenDenials = seenDenials;
     this.#lastCommitMs = this.#runtime.monotonicMs();
+    const locked: Waiting[] = [];
     for (const [index, waiting] of batch.entries()) {
       const outcome = outcomes[index];
-      if (outcome !== undefined && outcome.kind !== 'held_up') waiting.resolve(outcome);
+      if (outcome?.kind === 'locked') locked.push(waiting);
+      else if (outcome !== undefined) waiting.resolve(outcome);
     }
-    const heldUp = batch.filter((_, index) => outcomes[index]?.kind === 'held_up');
-    this.#putBack(heldUp);
-    for (const waiting of heldUp) waiting.heldUp = true;
-    return heldUp.length;
+    return locked;
   }
 
   /** One command of a batch that was refused for its content: only the culprit fails. */
   async #commitAlone(waiting: Waiting): Promise<void> {
     try {
-      await this.#commit([waiting]);
+      this.#putBack(await this.#commit([waiting], true));
     } catch (error) {
       const kind = this.#connection.classify(error);
       if (kind === 'busy' || kind === 'lost') {
@@ -257,41 +265,45 @@ export class Ledger {
     this.#reserves.putBack(batch.filter((waiting) => waiting.command.kind === 'reserve'));
   }
 
+  /** How long until the next try to reconnect, in ms: ever longer, with jitter. */
+  #reconnectPauseMs(failures: number): number {
+    return this.#runtime.random() * Math.min(500, 20 * 2 ** failures);
+  }
+
   /**
-   * How long until the next try, in ms. For the lock: short, with jitter, and shorter for who has
-   * waited long, so that nobody starves. To reconnect: ever longer.
+   * Waits for the lock: with jitter, and the shorter the longer it has waited already, so that who
+   * came first is most likely to be next, and nobody starves.
    */
-  #pauseMs(kind: 'busy' | 'lost', failures: number): number {
-    const most = kind === 'lost' ? Math.min(500, 20 * 2 ** failures) : failures < 8 ? 4 : 1.5;
-    return this.#runtime.random() * most;
+  async #awaitLock(waitedMs: number): Promise<void> {
+    const mostMs = 1 + 30 / (1 + (waitedMs / 20) ** 2);
+    await this.#runtime.sleep(1 + this.#runtime.random() * mostMs);
   }
 
   /** Who has just had the lock, while others wanted it, lets them go first. */
   async #giveWay(): Promise<void> {
     const nowMs = this.#runtime.monotonicMs();
-    const contended = nowMs - this.#lastBusyMs < CONTENDED_MS;
-    if (contended && nowMs - this.#lastCommitMs < GIVE_WAY_MS) {
-      await this.#runtime.sleep(this.#runtime.random() * GIVE_WAY_MS);
-    }
+    if (this.#lastWaitMs === 0 || nowMs - this.#lastCommitMs > GIVE_WAY_MS) return;
+    await this.#runtime.sleep(this.#runtime.random() * Math.min(GIVE_WAY_MS, this.#lastWaitMs));
   }
 
   #refuseLate(cause: unknown): void {
     const nowMs = this.#runtime.monotonicMs();
     for (const queue of [this.#ends, this.#reserves]) {
-      for (const waiting of queue.takeLate(nowMs)) {
-        const busy =
-          waiting.heldUp === true ||
-          (cause !== null && this.#connection.classify(cause) === 'busy');
-        this.#refuse(
-          waiting,
-          'ledger_unavailable',
-          busy
-            ? `the ledger (${this.#connection.location}) stayed locked for ${String(this.#timeoutMs)} ms`
-            : `the ledger (${this.#connection.location}) could not be reached for ${String(this.#timeoutMs)} ms${this.#because(cause)}`,
-          'tokenctl db info',
-        );
-      }
+      for (const waiting of queue.takeLate(nowMs)) this.#refuseLateOne(waiting, cause);
     }
+  }
+
+  #refuseLateOne(waiting: Waiting, cause: unknown): void {
+    const busy = cause !== null && this.#connection.classify(cause) === 'busy';
+    const forMs = `for ${String(this.#timeoutMs)} ms`;
+    this.#refuse(
+      waiting,
+      'ledger_unavailable',
+      busy
+        ? `the ledger (${this.#connection.location}) stayed locked ${forMs}`
+        : `the ledger (${this.#connection.location}) could not be reached ${forMs}${this.#because(cause)}`,
+      'tokenctl db info',
+    );
   }
 
   #fail(waiting: Waiting, error: unknown, kind: string): void {
@@ -351,7 +363,8 @@ export class Ledger {
   }
 
   async #attempt<T>(mode: 'read' | 'write', work: (ops: Operations) => Step<T>): Promise<T> {
-    const deadlineMs = this.#runtime.monotonicMs() + this.#timeoutMs;
+    const startMs = this.#runtime.monotonicMs();
+    const deadlineMs = startMs + this.#timeoutMs;
     for (let failures = 0; ; failures += 1) {
       try {
         return await this.#connection.transaction(mode, work);
@@ -370,7 +383,8 @@ export class Ledger {
             { cause: error, fix: 'tokenctl db info' },
           );
         }
-        await this.#runtime.sleep(this.#pauseMs(kind, failures));
+        if (kind === 'lost') await this.#runtime.sleep(this.#reconnectPauseMs(failures));
+        else await this.#awaitLock(this.#runtime.monotonicMs() - startMs);
       }
     }
   }

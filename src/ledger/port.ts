@@ -52,13 +52,12 @@ export interface NewLog {
 export interface EndedLog {
   readonly id: string;
   readonly state: 'settled' | 'released';
-  readonly atMs: number;
   readonly tokensIn: number;
   readonly tokensOut: number;
   readonly totalTokens: number;
   readonly cacheCreationTokens: number;
   readonly cacheReadTokens: number;
-  readonly success: boolean;
+  /** What failed; null is a success. */
   readonly errorMessage: string | null;
   /** Null keeps what the reservation said. */
   readonly model: string | null;
@@ -135,10 +134,13 @@ export interface Operations {
   logsById(ids: readonly string[]): Answer<LogRow[]>;
   logsByKey(keys: readonly string[]): Answer<LogRow[]>;
   insertLogs(rows: readonly NewLog[]): Answer<void>;
-  /** Ends those of the reservations that are open and that no foreign transaction holds; the ids that were. */
-  endOpenLogs(rows: readonly EndedLog[]): Answer<string[]>;
-  /** Sets how reservations ended, whatever their state; the ids of those that no foreign transaction holds. */
-  endLogs(rows: readonly EndedLog[]): Answer<string[]>;
+  /**
+   * Ends those of the reservations that are open; the ids that were. With `careful`, a row that a
+   * foreign transaction has locked is left out; else it is waited for, but not long.
+   */
+  endOpenLogs(rows: readonly EndedLog[], careful: boolean): Answer<string[]>;
+  /** Sets how reservations ended, whatever their state; the ids, less those left out as above. */
+  endLogs(rows: readonly EndedLog[], careful: boolean): Answer<string[]>;
   /** Adds denials to a summary row of this second. */
   addDenials(id: string, count: number): Answer<void>;
   dueHolds(): Answer<DueHold[]>;
@@ -194,11 +196,8 @@ export type FailureKind =
   /** The database answers, but can't be used as it is (not migrated, read-only, full). */
   | 'unusable';
 
-/**
- * read: one instant, no lock. write: the ledger's lock from the start. settle: the same, and
- * PostgreSQL leaves folding to the next write.
- */
-export type Mode = 'read' | 'write' | 'settle';
+/** read: one instant, no lock. write: the ledger's lock from its start. */
+export type Mode = 'read' | 'write';
 
 export interface Connection {
   readonly kind: DatabaseKind;

@@ -48,41 +48,54 @@ export const INSERT_COLUMNS = {
   counted_at_ms: 'bigint',
 } as const;
 
-/** The columns of an ending, in the order of its parameters. */
+/** What differs between the reservations of one batch; $11 to $13 are its time, month and instant. */
+export const RESERVE_COLUMNS = {
+  id: 'uuid',
+  ai_type: 'text',
+  request_id: 'text',
+  model_used: 'text',
+  request_type: 'text',
+  reserved_tokens: 'bigint',
+  reserved_input_tokens: 'bigint',
+  request_items: 'integer',
+  expires_at: 'timestamp',
+  idempotency_key: 'text',
+} as const;
+
+/** What differs between the endings of one batch; $9 is their time. */
 export const END_COLUMNS = {
   id: 'uuid',
   state: 'text',
   tokens_in: 'bigint',
   tokens_out: 'bigint',
-  total_tokens: 'bigint',
   cache_creation_tokens: 'bigint',
   cache_read_tokens: 'bigint',
-  success: 'boolean',
   error_message: 'text',
   model_used: 'text',
-  settled_at: 'timestamp',
 } as const;
 
 /**
- * Ends reservations; `more` narrows which. A row that a foreign transaction holds is passed over: all
- * guards would wait for it, behind the advisory lock.
+ * Ends reservations, of any state or open ones only. The state is compared so that the primary key finds
+ * the rows, not the index of all open ones.
  */
-const endLogs = (more: string): string => `
-    WITH free AS (
-      SELECT k.id AS key, r.* FROM ${rowsOf(END_COLUMNS)}
-      JOIN token_usage_logs AS k ON k.id = r.id FOR NO KEY UPDATE OF k SKIP LOCKED
-    )
+const endLogs = (open: boolean, careful: boolean): string => `
     UPDATE token_usage_logs AS l SET
       charged_after_adjustment = CASE WHEN l.state = 'reserved' THEN ${NEWEST_ADJUSTMENT} ELSE l.charged_after_adjustment END,
-      state = r.state, tokens_in = r.tokens_in, tokens_out = r.tokens_out, total_tokens = r.total_tokens,
-      cache_creation_tokens = r.cache_creation_tokens, cache_read_tokens = r.cache_read_tokens, success = r.success,
-      error_message = r.error_message, model_used = coalesce(r.model_used, l.model_used), settled_at = r.settled_at
-    FROM free AS r
-    WHERE l.id = r.key ${more} RETURNING l.id::text AS id`;
+      state = r.state, tokens_in = r.tokens_in, tokens_out = r.tokens_out, total_tokens = r.tokens_in + r.tokens_out,
+      cache_creation_tokens = r.cache_creation_tokens, cache_read_tokens = r.cache_read_tokens,
+      success = r.error_message IS NULL, error_message = r.error_message, model_used = coalesce(r.model_used, l.model_used),
+      settled_at = $9::timestamp
+    FROM ${rowsOf(END_COLUMNS)}
+    WHERE l.id = r.id ${open ? `AND l.state || '' = 'reserved'` : ''}
+      ${careful ? 'AND l.id IN (SELECT id FROM token_usage_logs WHERE id = ANY ($1) FOR NO KEY UPDATE SKIP LOCKED)' : ''}
+    RETURNING l.id::text AS id`;
 
 const prelude = (now: string): string => `
   SELECT ${now} AS now_ms, r.revision, r.settings
   FROM (SELECT 1) AS one LEFT JOIN (SELECT revision, settings FROM limit_revisions ORDER BY revision DESC LIMIT 1) AS r ON true`;
+
+/** How long a batch waits for a row that a foreign transaction has locked, before it leaves it out. */
+const ROW_LOCK_MS = 50;
 
 export const SQL = {
   beginRead: (now: string) => `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${prelude(now)}`,
@@ -94,8 +107,9 @@ export const SQL = {
   beginWrite: (now: string, expire: number, fold: number) => `
     BEGIN ISOLATION LEVEL READ COMMITTED;
     ${LOCK};
+    SET LOCAL lock_timeout = ${String(ROW_LOCK_MS)};
     SELECT tokenctl_expire(${now}, ${String(expire)}) AS expired;
-    ${fold === 0 ? '' : `SELECT tokenctl_fold(${String(fold)});`}
+    SELECT tokenctl_fold(${String(fold)});
     ${prelude(now)}`,
 
   windows: `SELECT ${WINDOW_SUMS} FROM usage_windows_now WHERE window_start = ANY ($1) GROUP BY 1, 2, 3, 4`,
@@ -118,11 +132,20 @@ export const SQL = {
       .join(', ')}, r.ai_type, ${NEWEST_ADJUSTMENT}
     FROM ${rowsOf(INSERT_COLUMNS)}`,
 
-  endLogs: endLogs(''),
-  /** The state is compared so that the primary key finds the rows, not the index of all open ones. */
-  endOpenLogs: endLogs(`AND l.state || '' = 'reserved'`),
+  insertReserved: `
+    INSERT INTO token_usage_logs (${Object.keys(RESERVE_COLUMNS).join(', ')}, counted_as, state, created_at, month_year,
+      counted_at_ms, charged_after_adjustment)
+    SELECT ${Object.keys(RESERVE_COLUMNS)
+      .map((column) => `r.${column}`)
+      .join(', ')}, r.ai_type, 'reserved', $11::timestamp, $12, $13::bigint, ${NEWEST_ADJUSTMENT}
+    FROM ${rowsOf(RESERVE_COLUMNS)}`,
 
-  /** Of a row that a foreign transaction holds this second, the count stays behind: nobody waits for it. */
+  endLogs: endLogs(false, false),
+  endLogsCarefully: endLogs(false, true),
+  endOpenLogs: endLogs(true, false),
+  endOpenLogsCarefully: endLogs(true, true),
+
+  /** Of a row that a foreign transaction has locked, the count stays behind: nobody waits for it. */
   addDenials: `
     UPDATE token_usage_logs SET denied_count = denied_count + $2::integer
     WHERE id = (SELECT id FROM token_usage_logs WHERE id = $1::uuid FOR NO KEY UPDATE SKIP LOCKED)`,

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { classify, explain, isMissingDatabase, unreachable } from './postgres-errors.ts';
-import { END_COLUMNS, INSERT_COLUMNS, SQL } from './postgres-statements.ts';
+import { END_COLUMNS, INSERT_COLUMNS, RESERVE_COLUMNS, SQL } from './postgres-statements.ts';
 import type {
   AdjustmentKind,
   Connection,
@@ -123,7 +123,7 @@ export function openPostgres(options: PostgresOptions): Connection {
       const results = (await open.query(
         mode === 'read'
           ? SQL.beginRead(nowSql)
-          : SQL.beginWrite(nowSql, EXPIRED_AT_ONCE, mode === 'settle' ? 0 : FOLDED_AT_ONCE),
+          : SQL.beginWrite(nowSql, EXPIRED_AT_ONCE, FOLDED_AT_ONCE),
       )) as unknown as pg.QueryResult<Prelude>[];
       const prelude = results.at(-1)?.rows[0];
       if (prelude === undefined) throw new Error('PostgreSQL answered nothing to BEGIN');
@@ -209,14 +209,26 @@ function operations(client: pg.Client, prelude: Prelude): Operations {
       return (await query<SqlLog>('logs_by_key', SQL.logsByKey, [keys])).map(toLog);
     },
     async insertLogs(rows) {
-      if (rows.length > 0) await query('insert_logs', SQL.insertLogs, insertColumns(rows));
+      const reserved = rows.filter((row) => row.state === 'reserved');
+      const others = rows.filter((row) => row.state !== 'reserved');
+      if (reserved.length > 0) {
+        const batch = [now, now.slice(0, 7), nowMs];
+        await query('insert_reserved', SQL.insertReserved, [...reserveColumns(reserved), ...batch]);
+      }
+      if (others.length > 0) await query('insert_logs', SQL.insertLogs, insertColumns(others));
     },
-    async endOpenLogs(rows) {
-      const ended = await query<{ id: string }>('end_open_logs', SQL.endOpenLogs, endColumns(rows));
+    async endOpenLogs(rows, careful) {
+      const [name, text] = careful
+        ? (['end_open_carefully', SQL.endOpenLogsCarefully] as const)
+        : (['end_open', SQL.endOpenLogs] as const);
+      const ended = await query<{ id: string }>(name, text, endValues(rows, now));
       return ended.map(({ id }) => id);
     },
-    async endLogs(rows) {
-      const ended = await query<{ id: string }>('end_logs', SQL.endLogs, endColumns(rows));
+    async endLogs(rows, careful) {
+      const [name, text] = careful
+        ? (['end_carefully', SQL.endLogsCarefully] as const)
+        : (['end', SQL.endLogs] as const);
+      const ended = await query<{ id: string }>(name, text, endValues(rows, now));
       return ended.map(({ id }) => id);
     },
     async addDenials(id, count) {
@@ -365,20 +377,34 @@ function insertColumns(rows: readonly NewLog[]): unknown[][] {
   });
 }
 
-function endColumns(rows: readonly EndedLog[]): unknown[][] {
-  return toColumns(END_COLUMNS, rows, (row) => ({
+function reserveColumns(rows: readonly NewLog[]): unknown[][] {
+  return toColumns(RESERVE_COLUMNS, rows, (row) => ({
+    id: row.id,
+    ai_type: row.aiType,
+    request_id: row.requestId,
+    model_used: row.model,
+    request_type: row.requestType,
+    reserved_tokens: row.reservedTokens,
+    reserved_input_tokens: row.reservedInputTokens,
+    request_items: row.requestItems,
+    expires_at: row.expiresAtMs === null ? null : writtenTime(row.expiresAtMs),
+    idempotency_key: row.idempotencyKey,
+  }));
+}
+
+/** The parameters of an ending: a column each, and their time. */
+function endValues(rows: readonly EndedLog[], at: string): unknown[] {
+  const columns = toColumns(END_COLUMNS, rows, (row) => ({
     id: row.id,
     state: row.state,
     tokens_in: row.tokensIn,
     tokens_out: row.tokensOut,
-    total_tokens: row.totalTokens,
     cache_creation_tokens: row.cacheCreationTokens,
     cache_read_tokens: row.cacheReadTokens,
-    success: row.success,
     error_message: row.errorMessage,
     model_used: row.model,
-    settled_at: writtenTime(row.atMs),
   }));
+  return [...columns, at];
 }
 
 function adjustmentJson(rows: readonly NewAdjustment[]): string {

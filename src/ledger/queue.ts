@@ -7,8 +7,6 @@ export interface Waiting {
   readonly deadlineMs: number;
   /** It was in a transaction whose outcome is unknown. */
   replay: boolean;
-  /** A foreign transaction held its row when it was last tried. */
-  heldUp?: boolean;
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: unknown) => void;
 }

@@ -232,11 +232,13 @@ function operations(statement: (sql: string) => Database.Statement, nowMs: numbe
     },
     endOpenLogs(rows) {
       const update = statement(`${END_LOG} AND state = 'reserved'`);
-      return rows.flatMap((row) => (update.run(...endValues(row)).changes === 1 ? [row.id] : []));
+      return rows.flatMap((row) =>
+        update.run(...endValues(row, nowMs)).changes === 1 ? [row.id] : [],
+      );
     },
     endLogs(rows) {
       const update = statement(END_LOG);
-      for (const row of rows) update.run(...endValues(row));
+      for (const row of rows) update.run(...endValues(row, nowMs));
       return rows.map(({ id }) => id);
     },
     addDenials(id, count) {
@@ -436,7 +438,7 @@ function insertValues(row: NewLog): unknown[] {
   ];
 }
 
-function endValues(row: EndedLog): unknown[] {
+function endValues(row: EndedLog, nowMs: number): unknown[] {
   return [
     row.state,
     row.tokensIn,
@@ -444,10 +446,10 @@ function endValues(row: EndedLog): unknown[] {
     row.totalTokens,
     row.cacheCreationTokens,
     row.cacheReadTokens,
-    row.success ? 1 : 0,
+    row.errorMessage === null ? 1 : 0,
     row.errorMessage,
     row.model,
-    writtenTime(row.atMs),
+    writtenTime(nowMs),
     row.id,
   ];
 }

@@ -22,9 +22,13 @@ export function readInput(path: string): Promise<string> {
   return text(openInput(path));
 }
 
-/** Whether there is a file or directory, whatever it is. */
+/** Whether there is a file or directory, also one that this user may not see: opening it says why. */
 export function exists(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    return !isMissing(error);
+  }
 }
 
 /** Why a file can't be used, in words; the error itself when it is no file's. */

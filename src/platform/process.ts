@@ -50,7 +50,7 @@ export function exitOnInterrupt(exitCode: number): () => void {
   return () => process.off('SIGINT', end);
 }
 
-export type StopSignal = 'SIGINT' | 'SIGTERM';
+type StopSignal = 'SIGINT' | 'SIGTERM';
 
 /** A signal that aborts, with the name as its reason, when the process is asked to stop. */
 export function stopSignal(): { readonly signal: AbortSignal; readonly forget: () => void } {

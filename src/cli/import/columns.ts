@@ -17,7 +17,7 @@ export type Field = keyof typeof FIELDS;
 export type Columns = Partial<Record<Field, string>>;
 
 const REQUIRED = ['timestamp', 'input', 'output'] as const;
-export const FIELD_NAMES = Object.keys(FIELDS) as Field[];
+const FIELD_NAMES = Object.keys(FIELDS) as Field[];
 
 /** Reads `timestamp=C,input=C,output=C`. @throws invalid_input */
 export function parseColumns(text: string): Columns {

@@ -2,7 +2,7 @@ import type { DatabaseInfo } from '../../app.ts';
 import type { MigrationReport } from '../../ledger/schema/report.ts';
 import type { Difference } from '../../ledger/verify.ts';
 import type { Screen } from '../output.ts';
-import { table } from './table.ts';
+import { grid } from './grid.ts';
 import { count, counted, timeText } from './text.ts';
 
 export function migrationView(report: MigrationReport, location: string, screen: Screen): string {
@@ -36,7 +36,7 @@ function adoptedTable(
   months: NonNullable<MigrationReport['adopted']>['months'],
   screen: Screen,
 ): string[] {
-  return table(
+  return grid(
     [
       { title: 'AI type' },
       { title: 'Month' },
@@ -64,7 +64,7 @@ export function verifyView(
   const head = repaired
     ? `${counted(differences.length, 'count')} differed, and ${differences.length === 1 ? 'was' : 'were'} set to the sum of rows and adjustments:`
     : `${counted(differences.length, 'count')} ${differences.length === 1 ? 'is' : 'are'} not the sum of rows and adjustments:`;
-  const rows = table(
+  const rows = grid(
     [
       { title: 'Scope' },
       { title: 'Window' },

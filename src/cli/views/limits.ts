@@ -8,7 +8,7 @@ import {
 } from '../../budget/limits.ts';
 import type { LimitsInForce } from '../../ledger/limits-in-force.ts';
 import type { Screen } from '../output.ts';
-import { table } from './table.ts';
+import { grid } from './grid.ts';
 import { count, timeText } from './text.ts';
 
 /** The thresholds as amounts, each shown under the percentage that gives it. */
@@ -44,13 +44,13 @@ export function limitsView(inForce: LimitsInForce, screen: Screen): string {
       ];
     });
   });
-  const lines = table(
+  const lines = grid(
     [
       { title: 'Limit' },
       { title: 'Value', align: 'right' },
       { title: 'Unit', expendable: 2 },
       { title: 'Source' },
-      { title: 'From' },
+      { title: 'From', flexible: true },
       { title: 'What it limits', flexible: true, expendable: 3 },
     ],
     rows,
@@ -68,7 +68,7 @@ function aiTypeLines({ aiTypes }: Settings, screen: Screen): string[] {
   ]);
   if (rows.length === 0) return [];
   const columns = AI_TYPE_LIMIT_KEYS.map((title) => ({ title, align: 'right' as const }));
-  return ['', ...table([{ title: 'AI type' }, ...columns], rows, screen)];
+  return ['', ...grid([{ title: 'AI type' }, ...columns], rows, screen)];
 }
 
 /** Numbers inside a formula, grouped as everywhere else. */
@@ -104,7 +104,7 @@ export function limitChanges(before: Limits, after: Limits): LimitChange[] {
 export function limitChangesView(changes: readonly LimitChange[], screen: Screen): string[] {
   const value = ({ scope }: LimitChange, limit: number | null): string =>
     limit === null ? (scope === 'global' ? 'off' : '-') : count(limit);
-  return table(
+  return grid(
     [{ title: 'Limit' }, { title: 'Before', align: 'right' }, { title: 'After', align: 'right' }],
     changes.map((change) => [
       change.scope === 'global' ? change.key : `${change.scope} ${change.key}`,
@@ -126,7 +126,7 @@ export interface HistoryRow {
 
 /** Every revision: who, when, by which command, what is set since, and why. */
 export function limitHistoryView(rows: readonly HistoryRow[], screen: Screen): string {
-  return table(
+  return grid(
     [
       { title: 'Rev', align: 'right' },
       { title: 'When' },

@@ -1,12 +1,12 @@
 import type { ResetChange } from '../../ledger/resets.ts';
 import type { PastReset } from '../../store/resets.ts';
 import type { Screen } from '../output.ts';
-import { table } from './table.ts';
+import { grid } from './grid.ts';
 import { count, timeText } from './text.ts';
 
 /** Each window before and after. Holds stay, so they are shown beside. */
 export function resetChangesView(changes: readonly ResetChange[], screen: Screen): string[] {
-  return table(
+  return grid(
     [
       { title: 'Scope' },
       { title: 'Window' },
@@ -31,7 +31,7 @@ export function resetChangesView(changes: readonly ResetChange[], screen: Screen
 
 export function resetListView(resets: readonly PastReset[], screen: Screen): string {
   if (resets.length === 0) return 'Nothing was reset yet.';
-  return table(
+  return grid(
     [
       { title: 'Id', align: 'right' },
       { title: 'When' },

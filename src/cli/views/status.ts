@@ -68,7 +68,9 @@ function globalMonth(report: StatusReport): WindowStatus | undefined {
 function windowTable(report: StatusReport, screen: Screen, nowMs: number): string[] {
   const rows = report.windows.filter((row) => row.scope === 'global' || row.limit !== null);
   const name = (row: WindowStatus): string =>
-    row.scope === 'global' ? row.window : `${shorten(row.scope, 16)} ${row.window}`;
+    row.scope === 'global'
+      ? row.window
+      : `${shorten(row.scope, Math.floor(screen.width / 6))} ${row.window}`;
   const past = report.month !== null;
   return table(
     [

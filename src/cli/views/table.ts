@@ -1,12 +1,11 @@
 import type { Screen } from '../output.ts';
-import { wrap } from './text.ts';
 
 export interface Column {
   readonly title: string;
   readonly align?: 'left' | 'right';
   /** Left out first where the screen is too narrow: the highest first; without one, never. */
   readonly expendable?: number;
-  /** Text that may take several lines when there is no room for it in one. */
+  /** Text that may take several lines when there is no room for it in one (grid.ts). */
   readonly flexible?: boolean;
 }
 
@@ -19,18 +18,12 @@ export interface Cell {
 const GAP = 2;
 const NARROWEST_FLEXIBLE = 20;
 
-/**
- * A table without lines, as wide as its data: numbers are never cut. Where the screen is too narrow,
- * expendable columns go, then flexible ones wrap.
- */
-export function table(
+/** Which columns fit, and how wide each is: numbers are never cut, expendable columns go first. */
+export function fitColumns(
   columns: readonly Column[],
-  rows: readonly (readonly (string | Cell)[])[],
-  { width, colors }: Screen,
-): string[] {
-  const cells = rows.map((row) =>
-    row.map((cell): Cell => (typeof cell === 'string' ? { text: cell } : cell)),
-  );
+  cells: readonly (readonly Cell[])[],
+  width: number,
+): { readonly shown: readonly number[]; readonly widths: readonly number[] } {
   const natural = columns.map((column, index) =>
     Math.max(column.title.length, ...cells.map((row) => row[index]?.text.length ?? 0)),
   );
@@ -49,47 +42,43 @@ export function table(
     );
     shown = shown.filter((index) => index !== goes);
   }
-  const spare = width - widthOf(shown, (index) => natural[index] ?? 0);
-  const flexible = shown.findLast((index) => columns[index]?.flexible === true);
-  const room = (index: number): number =>
-    index === flexible && spare < 0
-      ? Math.max(NARROWEST_FLEXIBLE, (natural[index] ?? 0) + spare)
-      : Infinity;
-  const laidOut = cells.map((row) =>
-    shown.map((index): { readonly lines: readonly string[]; readonly paint: Paint } => {
-      const { text, paint = plain } = row[index] ?? { text: '' };
-      return { lines: text.length > room(index) ? wrap(text, room(index)) : [text], paint };
-    }),
+  // What is missing is taken from the last flexible column first.
+  let missing = widthOf(shown, (index) => natural[index] ?? 0) - width;
+  const widths = shown.map((index) => natural[index] ?? 0);
+  for (const [place, index] of [...shown.entries()].toReversed()) {
+    if (missing <= 0 || columns[index]?.flexible !== true) continue;
+    const whole = natural[index] ?? 0;
+    const narrowed = Math.max(Math.min(whole, NARROWEST_FLEXIBLE), whole - missing);
+    missing -= whole - narrowed;
+    widths[place] = narrowed;
+  }
+  return { shown, widths };
+}
+
+/** A table without lines, as wide as its data. */
+export function table(
+  columns: readonly Column[],
+  rows: readonly (readonly (string | Cell)[])[],
+  { width, colors }: Screen,
+): string[] {
+  const cells = rows.map((row) =>
+    row.map((cell): Cell => (typeof cell === 'string' ? { text: cell } : cell)),
   );
-  const widths = shown.map((index, place) => {
-    const lines = laidOut.flatMap((row) => row[place]?.lines ?? []);
-    return Math.max(columns[index]?.title.length ?? 0, ...lines.map((line) => line.length));
-  });
-  const titles = shown.map((index) => columns[index]?.title ?? '');
+  const { shown, widths } = fitColumns(columns, cells, width);
   /** Padding goes outside the colour, and none ends a line. */
-  const line = (texts: readonly string[], paints: readonly Paint[]): string => {
-    const parts = texts.map((text, place) => {
-      const pad = ' '.repeat(Math.max(0, (widths[place] ?? 0) - text.length));
-      const painted = text === '' ? '' : (paints[place] ?? plain)(text);
-      const column = columns[shown[place] ?? -1];
-      return column?.align === 'right' ? pad + painted : painted + pad;
-    });
-    return parts.join(' '.repeat(GAP)).trimEnd();
-  };
+  const line = (parts: readonly Cell[]): string =>
+    parts
+      .map(({ text, paint = plain }, place) => {
+        const pad = ' '.repeat(Math.max(0, (widths[place] ?? 0) - text.length));
+        const painted = text === '' ? '' : paint(text);
+        const column = columns[shown[place] ?? -1];
+        return column?.align === 'right' ? pad + painted : painted + pad;
+      })
+      .join(' '.repeat(GAP))
+      .trimEnd();
   return [
-    line(
-      titles,
-      titles.map(() => colors.dim),
-    ),
-    ...laidOut.flatMap((row) => {
-      const height = Math.max(...row.map(({ lines }) => lines.length));
-      return Array.from({ length: height }, (_, index) =>
-        line(
-          row.map(({ lines }) => lines[index] ?? ''),
-          row.map(({ paint }) => paint),
-        ),
-      );
-    }),
+    line(shown.map((index) => ({ text: columns[index]?.title ?? '', paint: colors.dim }))),
+    ...cells.map((row) => line(shown.map((index) => row[index] ?? { text: '' }))),
   ];
 }
 

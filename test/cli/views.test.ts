@@ -1,0 +1,232 @@
+import { Chalk } from 'chalk';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { resolveLimits, NO_SETTINGS } from '../../src/budget/limits.ts';
+import { lintLimits } from '../../src/budget/lint.ts';
+import type { StatusReport } from '../../src/ledger/status.ts';
+import type { WindowStatus } from '../../src/ledger/window-status.ts';
+import { ASCII, UNICODE, type Screen } from '../../src/cli/output.ts';
+import { limitsView } from '../../src/cli/views/limits.ts';
+import { statusView } from '../../src/cli/views/status.ts';
+import { table } from '../../src/cli/views/table.ts';
+import { count, duration, percentText, shorten, timeText } from '../../src/cli/views/text.ts';
+
+const plain = (width: number): Screen => ({
+  width,
+  colors: new Chalk({ level: 0 }),
+  symbols: ASCII,
+});
+
+function window(
+  scope: string,
+  kind: WindowStatus['window'],
+  used: number,
+  limit = 2_000_000,
+): WindowStatus {
+  return {
+    scope,
+    window: kind,
+    startsAt: '2026-11-24T06:00:00.000Z',
+    resetsAt: '2026-12-01T00:00:00.000Z',
+    used,
+    held: 1_000,
+    limit,
+    remaining: Math.max(0, limit - used - 1_000),
+    percent: 61.25,
+    inputTokens: used,
+    outputTokens: 0,
+    requests: 123_456,
+    failed: 7,
+    denied: 8,
+  };
+}
+
+function report(used: number, limit = 2_000_000): StatusReport {
+  return {
+    schemaVersion: 1,
+    time: '2026-11-24T06:45:00.000Z',
+    level: 'warning',
+    database: { kind: 'sqlite', location: '/data/budget.db', since: '2026-11-01T00:00:00.000Z' },
+    month: null,
+    windows: [
+      window('global', 'month', used, limit),
+      window('global', 'day', used, limit),
+      window('global', 'hour', used, limit),
+      window('a-service-with-a-very-long-name-of-fifty-characters', 'month', used, limit),
+    ],
+    rates: [
+      { window: 'minute', requests: 12, limit: 42 },
+      { window: 'day', requests: 1_234, limit: null },
+    ],
+    aiTypes: [
+      {
+        aiType: 'a-service-with-a-very-long-name-of-fifty-characters',
+        inputTokens: used,
+        outputTokens: 4_321,
+        used,
+        held: 1_000,
+        requests: 123_456,
+        failed: 7,
+        denied: 8,
+        limit: null,
+        percentOfGlobal: 100,
+        lastRequestAt: '2026-11-24T06:44:00.000Z',
+        status: 'limit_reached',
+      },
+    ],
+    largestAdmissible: 1_000,
+    binding: {
+      scope: 'global',
+      window: 'hour',
+      unit: 'tokens',
+      limit,
+      remaining: 1_000,
+      freesAt: '2026-11-24T07:00:00.000Z',
+    },
+    burnRate: { lastHour: 5_000, lastDay: null, limitReachedAt: '2026-11-25T00:00:00.000Z' },
+    lastLogAt: '2026-11-24T06:44:00.000Z',
+    limitsRevision: 3,
+    findings: lintLimits(NO_SETTINGS).filter(({ severity }) => severity === 'problem'),
+  };
+}
+
+describe('the status screen', () => {
+  it.each([
+    [60, 1_224_999, 2_000_000],
+    [80, 1_224_999_000, 2_000_000_000],
+    [120, 1_224_999_000, 2_000_000_000],
+  ])('fits %i columns, and no number is cut', (width, used, limit) => {
+    const text = statusView(report(used, limit), plain(width));
+    for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(width);
+    expect(text.split(count(used)).length).toBeGreaterThan(5);
+    expect(text).toContain(count(limit));
+    expect(text).toContain(count(limit - used - 1_000));
+    expect(text).toContain('61.25 %');
+  });
+
+  it('shows everything that is asked at first sight, at 80 columns', () => {
+    const text = statusView(report(84_000), plain(80));
+    for (const part of [
+      /Level +WARNING/,
+      /SQLite \/data\/budget.db/,
+      /Since +2026-11-01 00:00 UTC/,
+      /Window +Used +Held +Limit +Left +Percent +Resets in/,
+      /a request of 1,000 tokens passes now/,
+      /an\s+hour\s+\(1,000\s+left\)\s+binds\s+first,\s+frees\s+in\s+15\s+min/,
+      /12 of 42 requests in the last 60 s, 1,234 requests today/,
+      /5,000 tokens an hour over the last hour, not enough data over the last\s+day/,
+      /in 17 h 15 min \(2026-11-25 00:00 UTC\) at this rate; the month resets\s+in 6 d 17 h/,
+      /1 min ago/,
+      /-> tokenctl limits apply --profile paced/,
+    ]) {
+      expect(text).toMatch(part);
+    }
+  });
+
+  it('says so where there is no data, no limit and no use', () => {
+    const empty: StatusReport = {
+      ...report(0),
+      windows: [{ ...window('global', 'month', 0), limit: null, remaining: null, percent: null }],
+      aiTypes: [],
+      binding: null,
+      burnRate: { lastHour: null, lastDay: null, limitReachedAt: null },
+      lastLogAt: null,
+      findings: [],
+    };
+    const text = statusView(empty, plain(80));
+    expect(text).toMatch(/any request passes now: every limit is off/);
+    expect(text).toMatch(/Burn rate not enough data/);
+    expect(text).toMatch(/never: there is no monthly limit/);
+    expect(text).toMatch(/none yet/);
+    expect(text).toMatch(/No AI type has used anything in 2026-11/);
+  });
+
+  it('shows of a past month what it was, not what passes now', () => {
+    const [month] = report(5).windows;
+    const past: StatusReport = {
+      ...report(5),
+      month: '2026-10',
+      windows: month === undefined ? [] : [month],
+      binding: null,
+      largestAdmissible: null,
+    };
+    const text = statusView(past, plain(80));
+    expect(text).toMatch(/in 2026-10/);
+    expect(text).not.toMatch(/Largest|Rates|Resets in/);
+  });
+
+  it('uses block characters and colours where the terminal has them', () => {
+    const screen: Screen = { width: 100, colors: new Chalk({ level: 1 }), symbols: UNICODE };
+    expect(statusView(report(5), screen)).toContain('\u001b[32m██████░░░░\u001b[39m');
+  });
+});
+
+describe('the limits table', () => {
+  it.each([60, 80, 160])('fits %i columns, with source and derivation', (width) => {
+    const inForce = { revision: 1, settings: NO_SETTINGS, ...resolveLimits(NO_SETTINGS) };
+    const text = limitsView(inForce, plain(width));
+    for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(width);
+    expect(text).toMatch(/hourly +194 .*derived +daily \/ 24/);
+  });
+});
+
+describe('a table', () => {
+  const columns = [
+    { title: 'Name' },
+    { title: 'Count', align: 'right' as const },
+    { title: 'Extra', expendable: 1 },
+    { title: 'Text', flexible: true },
+  ];
+
+  it('keeps every number whole, whatever the width', () => {
+    const row = fc.tuple(
+      fc.stringMatching(/^[a-z]{1,12}$/),
+      fc.nat(),
+      fc.stringMatching(/^[a-z]{0,12}$/),
+      fc.stringMatching(/^([a-z]{1,9} ){0,9}$/),
+    );
+    fc.assert(
+      fc.property(
+        fc.array(row, { maxLength: 5 }),
+        fc.integer({ min: 48, max: 120 }),
+        (rows, width) => {
+          const lines = table(
+            columns,
+            rows.map(([name, number, extra, text]) => [name, count(number), extra, text]),
+            plain(width),
+          );
+          for (const line of lines) expect(line.length).toBeLessThanOrEqual(width);
+          for (const [, number] of rows) expect(lines.join('\n')).toContain(count(number));
+        },
+      ),
+    );
+  });
+
+  it('ends no line with spaces', () => {
+    const lines = table(
+      columns,
+      [
+        ['a', '1', '', ''],
+        ['bb', '22', 'x', 'y'],
+      ],
+      plain(80),
+    );
+    expect(lines).toEqual(['Name  Count  Extra  Text', 'a         1', 'bb       22  x      y']);
+  });
+});
+
+describe('words and numbers', () => {
+  it('are written the same everywhere', () => {
+    expect([0, 999, 1_000, 18_059_974].map(count)).toEqual(['0', '999', '1,000', '18,059,974']);
+    expect([0, 9_000, 60_000, 3_661_000, 90_000_000].map(duration)).toEqual([
+      '0 s',
+      '9 s',
+      '1 min',
+      '1 h 1 min',
+      '1 d 1 h',
+    ]);
+    expect(percentText(99.99)).toBe('99.99 %');
+    expect(timeText('2026-11-24T06:32:10.000Z')).toBe('2026-11-24 06:32:10 UTC');
+    expect(shorten('a-service-with-a-name', 12)).toHaveLength(12);
+  });
+});

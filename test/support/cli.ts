@@ -1,0 +1,65 @@
+/** Runs the built command line as a user would, in an environment that holds nothing else. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { temporaryDirectory } from './sqlite.ts';
+
+const BINARY = fileURLToPath(new URL('../../bin/tokenctl.js', import.meta.url));
+
+export interface CliResult {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+interface CliOptions {
+  env?: Record<string, string>;
+  input?: string;
+}
+
+export interface Cli {
+  home: string;
+  /** The default database's file. */
+  database: string;
+  run(args: string[], options?: CliOptions): Promise<CliResult>;
+  start(args: string[], options?: CliOptions): ChildProcess;
+}
+
+/** A user's home of its own, with the command line in it. Call it in a test or a `beforeEach`. */
+export function temporaryCli(): Cli {
+  const home = temporaryDirectory();
+  const start = (args: string[], { env = {} }: CliOptions = {}): ChildProcess =>
+    spawn(process.execPath, [BINARY, ...args], {
+      cwd: home,
+      env: {
+        PATH: process.env['PATH'] ?? '',
+        HOME: home,
+        XDG_DATA_HOME: join(home, 'data'),
+        XDG_CONFIG_HOME: join(home, 'config'),
+        LANG: 'C.UTF-8',
+        ...env,
+      },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+  return {
+    home,
+    database: join(home, 'data', 'tokenctl', 'tokenctl.db'),
+    start,
+    run: (args, options = {}) => finished(start(args, options), options.input ?? ''),
+  };
+}
+
+export function finished(child: ChildProcess, input = ''): Promise<CliResult> {
+  const result = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name]?.setEncoding('utf8').on('data', (text: string) => {
+      result[name] += text;
+    });
+  }
+  // A command that does not read its input may be gone before it comes.
+  child.stdin?.on('error', () => undefined).end(input);
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, ...result }));
+  });
+}
