@@ -68,7 +68,7 @@ describe('adopting older tables on SQLite', () => {
     async (_, types) => {
       const target = await older(olderTables(types));
       const rows =
-        'SELECT rowid, ai_type, request_id, tokens_in, total_tokens, month_year FROM token_usage_logs ORDER BY rowid';
+        'SELECT rowid AS n, ai_type, request_id, tokens_in, total_tokens, month_year FROM token_usage_logs ORDER BY rowid';
       const before = await query(target, rows);
       const report = await migrate(target);
       expect(report).toMatchObject({
@@ -208,7 +208,7 @@ describe('adopting older tables on SQLite', () => {
     const target = await older([
       ...olderTables(TEXT_IDS),
       // A name that the migration needs, on something else.
-      'CREATE TABLE usage_windows (nothing TEXT)',
+      'CREATE TABLE usage_windows (other TEXT)',
     ]);
     const dump = () => query(target, 'SELECT type, name, sql FROM sqlite_master ORDER BY name');
     const before = [await dump(), await query(target, 'SELECT * FROM token_usage_logs')];
