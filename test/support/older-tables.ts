@@ -23,13 +23,13 @@ export const OLDER_MONTHS = [
   ['guardian', '2025-05', 20],
   ['conquest', '2025-03', 900],
   ['global', '2025-05', 565],
-  ['sandbox', 'May 2025', 5],
+  ['sandbox', '05/2025', 5],
 ] as const;
 
 /** What adoption must say of them. */
 export const ADOPTED_MONTHS = [
   { aiType: 'global', month: '2025-05', oldTokens: 565, outcome: 'ignored' },
-  { aiType: 'sandbox', month: 'May 2025', oldTokens: 5, outcome: 'ignored' },
+  { aiType: 'sandbox', month: '05/2025', oldTokens: 5, outcome: 'ignored' },
   { aiType: 'imperium', month: '2025-04', oldTokens: 100, counted: 100, outcome: 'agrees' },
   { aiType: 'imperium', month: '2025-05', oldTokens: 510, counted: 10, outcome: 'adjusted' },
   { aiType: 'guardian', month: '2025-05', oldTokens: 20, counted: 50, outcome: 'logs_win' },
