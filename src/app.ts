@@ -74,7 +74,7 @@ interface Opened {
 async function openSqliteFile(options: AppOptions): Promise<Opened> {
   const { target, runtime } = options;
   const mayCreate = options.create === true || target.source === 'default';
-  const { openSqlite } = await import('./ledger/sqlite.ts');
+  const { openSqlite, wasLocked } = await import('./ledger/sqlite.ts');
   const { readSqliteSchema, sqliteSchema } = await import('./ledger/schema/sqlite-state.ts');
   const existed = exists(target.url);
   if (!existed && !mayCreate) {
@@ -94,7 +94,19 @@ async function openSqliteFile(options: AppOptions): Promise<Opened> {
       firstSettings: options.firstSettings ?? null,
     });
   };
-  if (!existed) await migrate();
+  // Another process that creates, migrates or closes the file has it to itself for a moment.
+  const deadlineMs = runtime.monotonicMs() + (options.timeoutMs ?? 5_000);
+  const onceFree = async <T>(work: () => T | Promise<T>): Promise<T> => {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!wasLocked(error) || runtime.monotonicMs() >= deadlineMs) throw error;
+        await runtime.sleep(5 + runtime.random() * 20);
+      }
+    }
+  };
+  if (!existed) await onceFree(migrate);
   const open = (): Connection =>
     openSqlite({
       path: target.url,
@@ -104,16 +116,16 @@ async function openSqliteFile(options: AppOptions): Promise<Opened> {
       },
     });
   try {
-    return { connection: open(), created: !existed };
+    return { connection: await onceFree(open), created: !existed };
   } catch (error) {
     const outdated = error instanceof TokenctlError && error.code === 'database_not_migrated';
     if (!outdated || !mayCreate || !existed) throw error;
   }
   // Older tables of a backend are adopted by `db migrate` only, which shows its plan first.
-  if (readSqliteSchema(target.url).state === 'older_tables')
-    return { connection: open(), created: false };
-  await migrate();
-  return { connection: open(), created: false };
+  const schema = await onceFree(() => readSqliteSchema(target.url));
+  if (schema.state === 'older_tables') return { connection: await onceFree(open), created: false };
+  await onceFree(migrate);
+  return { connection: await onceFree(open), created: false };
 }
 
 async function openPostgresServer(options: AppOptions): Promise<Opened> {

@@ -20,6 +20,8 @@ export interface LedgerOptions {
   readonly timeoutMs?: number;
 }
 
+const CLOSED = 'this ledger was closed';
+const REOPEN = 'open it again';
 /** Commands in one transaction, at most. */
 const BATCH_SIZE = 256;
 /** Of which reserves always get this many, so that a flood of settles can't starve them. */
@@ -146,7 +148,7 @@ export class Ledger {
       const deadlineMs = this.#runtime.monotonicMs() + this.#timeoutMs;
       const waiting: Waiting = { command, deadlineMs, replay: false, resolve, reject };
       if (this.#closed) {
-        this.#refuse(waiting, 'ledger_unavailable', 'this ledger was closed', 'open it again');
+        this.#refuse(waiting, 'ledger_unavailable', CLOSED, REOPEN);
       } else {
         const queue = command.kind === 'reserve' ? this.#reserves : this.#ends;
         if (queue.push(waiting)) this.#start();
@@ -363,6 +365,9 @@ export class Ledger {
   }
 
   async #attempt<T>(mode: 'read' | 'write', work: (ops: Operations) => Step<T>): Promise<T> {
+    if (this.#closed) {
+      throw new TokenctlError('ledger_unavailable', CLOSED, { fix: REOPEN });
+    }
     const startMs = this.#runtime.monotonicMs();
     const deadlineMs = startMs + this.#timeoutMs;
     for (let failures = 0; ; failures += 1) {

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import pg from 'pg';
 import { classify, explain, isMissingDatabase, unreachable } from './postgres-errors.ts';
 import { END_COLUMNS, INSERT_COLUMNS, RESERVE_COLUMNS, SQL } from './postgres-statements.ts';
@@ -70,6 +71,14 @@ export async function connectPostgres(
   return client;
 }
 
+/** Ends a connection; a peer that does not say goodbye in time is hung up on, or it would never end. */
+async function hangUp(client: pg.Client, timeoutMs: number): Promise<void> {
+  const { connection } = client as unknown as { connection: { stream: Duplex } };
+  const timer = setTimeout(() => connection.stream.destroy(), Math.min(timeoutMs, 1_000));
+  await client.end().catch(() => undefined);
+  clearTimeout(timer);
+}
+
 /** bigint's type number in PostgreSQL. */
 const INT8 = 20;
 
@@ -98,8 +107,8 @@ export function openPostgres(options: PostgresOptions): Connection {
   const drop = (): void => {
     const lost = client;
     client = null;
-    // Not waited for: the peer may be gone, and then it would never end.
-    if (lost !== null) lost.end().catch(() => undefined);
+    // Not waited for: the peer may be gone.
+    if (lost !== null) void hangUp(lost, timeoutMs);
   };
 
   const connect = async (): Promise<pg.Client> => {
@@ -151,7 +160,7 @@ export function openPostgres(options: PostgresOptions): Connection {
       await turn;
       const open = client;
       client = null;
-      await open?.end().catch(() => undefined);
+      if (open !== null) await hangUp(open, timeoutMs);
     },
   };
 }

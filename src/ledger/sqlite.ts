@@ -80,6 +80,11 @@ export function unusable(path: string, error: unknown): unknown {
   return error;
 }
 
+/** Whether opening failed only because another process had the file to itself at that moment. */
+export function wasLocked(error: unknown): boolean {
+  return error instanceof TokenctlError && codeOf(error.cause).startsWith('SQLITE_BUSY');
+}
+
 export function openSqlite({ path, runtime, onOpen }: SqliteOptions): Connection {
   const database = openSqliteFile(path);
   try {

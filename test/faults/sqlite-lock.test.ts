@@ -1,0 +1,61 @@
+import Sqlite from 'better-sqlite3';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { systemRuntime } from '../../src/platform/runtime.ts';
+import { counts, everywhere, idOf, openBudget, tokens, type Budget } from '../support/budget.ts';
+
+/** Another program that has the write lock until it lets go. */
+function lock({ target }: Budget): () => void {
+  const other = new Sqlite(target.url);
+  onTestFinished(() => {
+    other.close();
+  });
+  other.exec('BEGIN IMMEDIATE');
+  return () => other.exec('COMMIT');
+}
+
+describe('an SQLite file that another process writes', () => {
+  it('is waited for: what was asked meanwhile is admitted once the lock is free', async () => {
+    const budget = await openBudget('sqlite');
+    const unlock = lock(budget);
+    let answered = false;
+    const waiting = Promise.all([tokens(10), tokens(20)].map((one) => budget.guard.reserve(one)));
+    void waiting.then(() => (answered = true));
+    let turns = 0;
+    const start = performance.now();
+    while (performance.now() - start < 2_000) {
+      await systemRuntime.sleep(10);
+      turns += 1;
+    }
+    // The event loop lives while it waits, and readers are served.
+    expect(turns).toBeGreaterThan(50);
+    expect(await counts(budget.app)).toEqual(everywhere(0, 0));
+    expect(answered).toBe(false);
+    unlock();
+    (await waiting).forEach(idOf);
+    expect(await counts(budget.app)).toEqual(everywhere(0, 30));
+  });
+
+  it('for longer than timeoutMs denies with ledger_unavailable, and works again afterwards', async () => {
+    const budget = await openBudget('sqlite');
+    const { guard } = await budget.another(budget.clock, 300);
+    const id = idOf(await guard.reserve(tokens(5)));
+    const unlock = lock(budget);
+    const start = performance.now();
+    const denied = await guard.reserve(tokens(10));
+    const tookMs = performance.now() - start;
+    expect(denied).toMatchObject({ admitted: false, reservation: null, largestAdmissible: null });
+    expect(denied.reasons).toMatchObject([{ code: 'ledger_unavailable', canEverPass: true }]);
+    expect(denied.reasons[0]?.message).toContain('stayed locked for 300 ms');
+    expect(tookMs).toBeGreaterThanOrEqual(300);
+    expect(tookMs).toBeLessThan(1_000);
+    await expect(guard.settle(id, { unknown: true })).rejects.toMatchObject({
+      code: 'ledger_unavailable',
+      message: expect.stringContaining('stayed locked') as string,
+    });
+    expect((await guard.check(tokens(10))).admitted).toBe(true);
+    unlock();
+    idOf(await guard.reserve(tokens(10)));
+    await guard.settle(id, { unknown: true });
+    expect(await counts(budget.app)).toEqual(everywhere(5, 10));
+  });
+});

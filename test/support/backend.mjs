@@ -1,0 +1,80 @@
+/**
+ * A backend as a process of its own, on the built library. It says `ready`, does what each line of
+ * its input asks (a JSON object with `do`), and answers each with one line.
+ */
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { openTokenctl } from 'tokenctl';
+
+const { databaseUrl, timeoutMs } = JSON.parse(process.argv[2]);
+const tokenctl = await openTokenctl({ databaseUrl, config: { timeoutMs } });
+const request = (tokens, aiType = 'imperium') => ({
+  aiType,
+  estimate: { input: tokens, output: 0 },
+});
+
+const work = {
+  /** Reserves with some callers at once until each was refused, or made `most` reservations. */
+  async spend({ tokens, callers, most = Infinity }) {
+    const ids = [];
+    const codes = {};
+    let slowestMs = 0;
+    const caller = async () => {
+      for (let made = 0; made < most; made += 1) {
+        const start = performance.now();
+        const { admitted, reservation, reasons } = await tokenctl.reserve(request(tokens));
+        slowestMs = Math.max(slowestMs, performance.now() - start);
+        if (!admitted) {
+          for (const { code } of reasons) codes[code] = (codes[code] ?? 0) + 1;
+          return;
+        }
+        ids.push(reservation.id);
+      }
+    };
+    await Promise.all(Array.from({ length: callers }, caller));
+    return { ids, codes, slowestMs };
+  },
+
+  /** Ends reservations: `{ id, input, output }` settles, with `unknown` as such, with `release` drops. */
+  async end({ endings }) {
+    const end = async ({ id, input, output, unknown, release }) => {
+      try {
+        if (release) return await tokenctl.release(id);
+        const usage = unknown ? { unknown: true } : { inputTokens: input, outputTokens: output };
+        return await tokenctl.settle(id, usage);
+      } catch (error) {
+        return { id, code: error.code };
+      }
+    };
+    return Promise.all(endings.map(end));
+  },
+
+  /** Reserves for ever; each acknowledged id is on the disk, in `journal`, before the next is asked for. */
+  async journal({ tokens, callers, journal, settles = false }) {
+    const file = openSync(journal, 'a');
+    const note = (line) => {
+      writeSync(file, `${line}\n`);
+      fsyncSync(file);
+    };
+    process.on('exit', () => closeSync(file));
+    const caller = async () => {
+      for (;;) {
+        const { admitted, reservation } = await tokenctl.reserve(request(tokens));
+        if (!admitted) return;
+        note(`reserved ${reservation.id}`);
+        if (!settles || Math.random() < 0.5) continue;
+        await tokenctl.settle(reservation.id, { inputTokens: 7, outputTokens: 0 });
+        note(`settled ${reservation.id}`);
+      }
+    };
+    await Promise.all(Array.from({ length: callers }, caller));
+    return null;
+  },
+};
+
+process.stdout.write('"ready"\n');
+for await (const line of createInterface({ input: process.stdin })) {
+  const command = JSON.parse(line);
+  process.stdout.write(`${JSON.stringify(await work[command.do](command))}\n`);
+}
+await tokenctl.close();
