@@ -17,7 +17,7 @@ export const OLDER_LOGS: readonly OlderLog[] = [
 ];
 
 /** Months as the older token_usage had them: more than the logs, as much, less, and of no logs at all. */
-export const OLDER_MONTHS = [
+const OLDER_MONTHS = [
   ['imperium', '2025-04', 100],
   ['imperium', '2025-05', 510],
   ['guardian', '2025-05', 20],
