@@ -86,7 +86,7 @@ export async function expectCountsAgree(app: App, target: DatabaseTarget): Promi
 }
 
 /** Each month of each AI type has its token_usage row, and it says what is counted. */
-export async function expectTokenUsageRight(app: App, target: DatabaseTarget): Promise<void> {
+async function expectTokenUsageRight(app: App, target: DatabaseTarget): Promise<void> {
   const months = (await windowsOf(app)).filter(
     (row) => row.aiType !== null && row.kind === 'month',
   );
