@@ -161,7 +161,7 @@ describe('a guard whose connection an administrator ends (pg_terminate_backend)'
       while (spending.go) ids.push(idOf(await guard.reserve(tokens(10))));
     };
     const callers = Array.from({ length: 8 }, caller);
-    while (terminated < 15) {
+    while (terminated < 15 || ids.length < 40) {
       const [row] = await sql(
         target,
         `SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) AS many FROM pg_stat_activity
