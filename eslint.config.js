@@ -12,7 +12,7 @@ const edges = [
   '*.{js,ts,cjs}',
 ];
 
-const passedIn = 'is passed in: only src/platform, bin and src/cli/output.ts touch the real one.';
+const passedIn = 'is passed in: only src/platform, bin and src/cli/output.ts touch the real one';
 
 export default defineConfig(
   globalIgnores(['dist', 'coverage', 'src/store/generated']),
@@ -64,11 +64,17 @@ export default defineConfig(
       ],
       'no-restricted-imports': [
         'error',
-        { paths: ['process', 'node:process'].map((name) => ({ name, message: `It ${passedIn}` })) },
+        {
+          paths: ['process', 'node:process'].map((name) => ({
+            name,
+            message: `The process ${passedIn}`,
+          })),
+        },
       ],
       'no-restricted-properties': [
         'error',
         { object: 'Date', property: 'now', message: `The clock ${passedIn}` },
+        { object: 'globalThis', property: 'process', message: `The process ${passedIn}` },
         { object: 'Math', property: 'random', message: `Randomness ${passedIn}` },
       ],
       'no-restricted-syntax': [

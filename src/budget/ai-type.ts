@@ -4,7 +4,7 @@ import { invalidInput } from './errors.ts';
 export const KNOWN_AI_TYPES = ['imperium', 'guardian', 'sandbox', 'conquest'] as const;
 
 /** Names that mean something else in commands and tables, so that no AI type may bear them. */
-export const RESERVED_AI_TYPES: readonly string[] = ['global', 'all', 'none', 'unknown'];
+const RESERVED_AI_TYPES: readonly string[] = ['global', 'all', 'none', 'unknown'];
 
 const NAME = /^[a-z0-9][a-z0-9_.-]{0,49}$/;
 

@@ -2,7 +2,7 @@ import { divideRounded } from './tokens.ts';
 
 /**
  * The limits, their defaults and how each derives from the others. The defaults are the product's
- * specification; docs/limits.md has them as a table.
+ * specification; docs/rules.md has them as a table.
  */
 
 /** A limit in force; null where it is off. */
@@ -127,7 +127,7 @@ export interface Limits {
 }
 
 /** Where a limit comes from, and the arithmetic that gave it. */
-export interface Derivation {
+interface Derivation {
   readonly source: 'default' | 'set' | 'derived';
   readonly formula: string;
 }
@@ -138,7 +138,7 @@ export interface ResolvedLimits {
 }
 
 /** The specification's defaults for what is not derived. */
-export const DEFAULTS = {
+const DEFAULTS = {
   monthly: 200_000,
   enforcedShare: 70,
   request: 1_000,

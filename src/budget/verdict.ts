@@ -1,4 +1,4 @@
-/** The answer to a request, in the shape that JSON and HTTP give (docs/contract: Verdict). */
+/** The answer to a request, in the shape that JSON and HTTP give (docs/rules.md). */
 
 export type ReasonCode =
   | 'emergency_shutdown'

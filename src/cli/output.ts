@@ -81,7 +81,8 @@ export function createOutput(
 ): Output {
   const { stdout, stderr } = terminal;
   const screenOf = (stream: Stream): Screen => ({
-    width: stream.columns ?? DEFAULT_WIDTH,
+    // A terminal that does not know its width says 0.
+    width: stream.columns || DEFAULT_WIDTH,
     colors: new Chalk({ level: colorLevel(stream.isTTY, environment, options.color) }),
     // Block characters off a terminal would end in files and filters.
     symbols: stream.isTTY && isUtf8(environment) ? UNICODE : ASCII,

@@ -30,7 +30,7 @@ export interface SettledUsage {
   readonly cacheReadTokens: number;
 }
 
-export interface SettleCommand {
+interface SettleCommand {
   readonly kind: 'settle';
   readonly id: string;
   /** Null when it is unknown what was charged: the hold is charged in full. */
@@ -39,7 +39,7 @@ export interface SettleCommand {
   readonly errorMessage: string | null;
 }
 
-export interface ReleaseCommand {
+interface ReleaseCommand {
   readonly kind: 'release';
   readonly id: string;
   readonly errorMessage: string | null;

@@ -1,7 +1,7 @@
 import type { NewLog } from './port.ts';
 
 /** Denials a second and AI type that get a row of their own; the rest share that second's summary row. */
-export const DENIAL_ROWS_PER_SECOND = 10;
+const DENIAL_ROWS_PER_SECOND = 10;
 
 interface Second {
   readonly second: number;

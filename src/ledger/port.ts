@@ -10,7 +10,7 @@ import type { Step } from './steps.ts';
 
 export type DatabaseKind = 'sqlite' | 'postgresql';
 
-export type LogState = 'reserved' | 'settled' | 'released' | 'expired' | 'denied';
+type LogState = 'reserved' | 'settled' | 'released' | 'expired' | 'denied';
 
 /** A row of token_usage_logs, as far as a settle or a retry needs it. */
 export interface LogRow {

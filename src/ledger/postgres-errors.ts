@@ -25,6 +25,8 @@ export function explain(error: unknown): string {
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return 'the host name is unknown: check the host in the URL';
+    case '42501':
+      return `${error.message}: grant it to this role (docs/database.md says what each needs)`;
     default:
       return error.message === '' ? codeOf(error) : error.message;
   }

@@ -58,7 +58,7 @@ export function* resetUsage(ops: Operations, request: ResetRequest): Step<ResetR
     lowered.push(request.aiTypes.length === 0 ? lower(global, 0) : lowerBy(global, parts));
   }
   const changing = lowered.filter(({ by }) => by.used > 0 || by.requests > 0);
-  const changes = changing.map(({ row, by }) => changeOf(row, by));
+  const changes = changing.map(({ row, by }) => changeOf(row, by)).toSorted(byScopeAndWindow);
   if (request.dryRun || changing.length === 0) return { id: null, changes };
   const id = (yield* step(ops.newestResetId())) + 1;
   const adjustments = changing.map(({ row, by }): NewAdjustment => ({
@@ -148,6 +148,13 @@ function changeOf(row: WindowRow, by: Amounts): ResetChange {
   };
 }
 
+/** Global first, then by AI type; of each the month, the day, the hour. */
+function byScopeAndWindow(a: ResetChange, b: ResetChange): number {
+  if (a.scope === b.scope) return WINDOW_KINDS.indexOf(a.window) - WINDOW_KINDS.indexOf(b.window);
+  if (a.scope === 'global') return -1;
+  return b.scope === 'global' || a.scope > b.scope ? 1 : -1;
+}
+
 export interface UndoRequest {
   readonly id: number;
   readonly actor: string | null;
@@ -202,6 +209,7 @@ export function* undoReset(ops: Operations, request: UndoRequest): Step<ResetRes
       changeOf(row, { ...adjustment, used: -adjustment.used, requests: -adjustment.requests }),
     ];
   });
+  changes.sort(byScopeAndWindow);
   if (request.dryRun) return { id: null, changes };
   yield* step(ops.insertAdjustments(given));
   return { id: request.id, changes };

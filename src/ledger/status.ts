@@ -17,7 +17,7 @@ import type { WindowRow } from './port.ts';
 import type { Snapshot } from './snapshot.ts';
 import { windowStatus, type WindowStatus } from './window-status.ts';
 
-export interface AiTypeStatus {
+interface AiTypeStatus {
   readonly aiType: string;
   readonly inputTokens: number;
   readonly outputTokens: number;
@@ -196,7 +196,7 @@ function aiTypeStatuses(
 }
 
 /** The label of an AI type's month, by the shares of its own limit or else of the enforced one. */
-export function usageStatus(
+function usageStatus(
   tokens: number,
   limit: Limit,
   shares: { readonly warning: Limit; readonly critical: Limit },

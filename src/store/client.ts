@@ -1,3 +1,4 @@
+import { TokenctlError } from '../budget/errors.ts';
 import { PrismaClient as PostgresClient } from './generated/postgresql/client.ts';
 import { PrismaClient as SqliteClient } from './generated/sqlite/client.ts';
 
@@ -22,9 +23,22 @@ export async function withStore<T>(
     target.kind === 'sqlite' ? await openSqlite(target.url) : await openPostgres(target.url);
   try {
     return await work(store);
+  } catch (error) {
+    throw refused(error);
   } finally {
     await store.$disconnect();
   }
+}
+
+/** The database's own words of a Prisma error, in place of its excerpt of our code. */
+function refused(error: unknown): unknown {
+  if (error instanceof TokenctlError || !(error instanceof Error)) return error;
+  if (!error.name.startsWith('PrismaClient') && error.name !== 'DriverAdapterError') return error;
+  const words = error.message.trim().split('\n').at(-1)?.trim() ?? error.name;
+  return new TokenctlError('ledger_unavailable', `the change was refused: ${words}`, {
+    cause: error,
+    fix: 'nothing was changed; on PostgreSQL check what this role may do (docs/database.md)',
+  });
 }
 
 async function openSqlite(path: string): Promise<Store> {

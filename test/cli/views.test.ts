@@ -8,6 +8,7 @@ import type { WindowStatus } from '../../src/ledger/window-status.ts';
 import { ASCII, UNICODE, type Screen } from '../../src/cli/output.ts';
 import { limitsView } from '../../src/cli/views/limits.ts';
 import { statusView } from '../../src/cli/views/status.ts';
+import { grid } from '../../src/cli/views/grid.ts';
 import { table } from '../../src/cli/views/table.ts';
 import { count, duration, percentText, shorten, timeText } from '../../src/cli/views/text.ts';
 
@@ -170,7 +171,10 @@ describe('the limits table', () => {
   });
 });
 
-describe('a table', () => {
+describe.each([
+  { name: 'a table', layOut: table },
+  { name: 'a table that wraps', layOut: grid },
+])('$name', ({ name, layOut }) => {
   const columns = [
     { title: 'Name' },
     { title: 'Count', align: 'right' as const },
@@ -183,14 +187,16 @@ describe('a table', () => {
       fc.stringMatching(/^[a-z]{1,12}$/),
       fc.nat(),
       fc.stringMatching(/^[a-z]{0,12}$/),
-      fc.stringMatching(/^([a-z]{1,9} ){0,9}$/),
+      name === 'a table that wraps'
+        ? fc.stringMatching(/^([a-z]{1,9} ){0,9}$/)
+        : fc.stringMatching(/^[a-z]{0,9}$/),
     );
     fc.assert(
       fc.property(
         fc.array(row, { maxLength: 5 }),
         fc.integer({ min: 48, max: 120 }),
         (rows, width) => {
-          const lines = table(
+          const lines = layOut(
             columns,
             rows.map(([name, number, extra, text]) => [name, count(number), extra, text]),
             plain(width),
@@ -203,7 +209,7 @@ describe('a table', () => {
   });
 
   it('ends no line with spaces', () => {
-    const lines = table(
+    const lines = layOut(
       columns,
       [
         ['a', '1', '', ''],

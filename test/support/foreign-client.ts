@@ -38,14 +38,14 @@ export async function whileOpen<T>(
   end: 'COMMIT' | 'ROLLBACK',
   work: () => Promise<T>,
 ): Promise<T> {
-  let open = true;
+  const waited = new AbortController();
   const patience = setTimeout(() => {
-    open = false;
+    waited.abort();
     void foreign.query('ROLLBACK');
   }, 4_000);
   try {
     const answer = await work();
-    if (!open) throw new Error('it waited for the foreign transaction');
+    if (waited.signal.aborted) throw new Error('it waited for the foreign transaction');
     return answer;
   } finally {
     clearTimeout(patience);

@@ -27,7 +27,12 @@ export async function importFile(
     const startedMs = runtime.monotonicMs();
     try {
       const { added, known } = await app.importRows(rows, (done) => progress.show(done));
-      return { ...summarize(file, rows), added, known, ms: runtime.monotonicMs() - startedMs };
+      return {
+        ...summarize(file, rows),
+        added,
+        known,
+        ms: Math.round(runtime.monotonicMs() - startedMs),
+      };
     } finally {
       progress.end();
     }

@@ -8,15 +8,17 @@ import { count, counted, timeText } from './text.ts';
 export function migrationView(report: MigrationReport, location: string, screen: Screen): string {
   const { created, applied, adopted, dryRun, upToDate } = report;
   if (upToDate) return `${location} is up to date.`;
-  const would = dryRun ? 'would be' : created ? 'was' : 'were';
+  const was = (number: number): string => (dryRun ? 'would be' : number === 1 ? 'was' : 'were');
   const lines = [
     ...(created ? [`${location} ${dryRun ? 'would be' : 'was'} created.`] : []),
     ...(applied.length === 0
       ? []
-      : [`${counted(applied.length, 'migration')} ${would} applied: ${applied.join(', ')}`]),
+      : [
+          `${counted(applied.length, 'migration')} ${was(applied.length)} applied: ${applied.join(', ')}`,
+        ]),
   ];
   if (adopted !== null) {
-    lines.push(`${counted(adopted.logs, 'log row')} of older tables ${would} counted.`);
+    lines.push(`${counted(adopted.logs, 'log row')} of older tables ${was(adopted.logs)} counted.`);
     if (adopted.months.length > 0) lines.push('', ...adoptedTable(adopted.months, screen));
     const fixes = adopted.months.flatMap(({ fix }) => (fix === null ? [] : [fix]));
     lines.push(...fixes.map((fix) => `  ${screen.symbols.arrow} ${fix}`));

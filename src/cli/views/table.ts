@@ -16,7 +16,7 @@ export interface Cell {
 }
 
 const GAP = 2;
-const NARROWEST_FLEXIBLE = 20;
+const NARROWEST_FLEXIBLE = 18;
 
 /** Which columns fit, and how wide each is: numbers are never cut, expendable columns go first. */
 export function fitColumns(

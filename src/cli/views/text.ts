@@ -56,7 +56,7 @@ export function shorten(name: string, max: number): string {
 }
 
 /** Breaks text between words into lines of at most `width`; a longer word has its own line. */
-export function wrap(text: string, width: number): string[] {
+function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(' ')) {

@@ -7,23 +7,20 @@ import { schemaStatus, type DatabaseAbout, type SchemaStatus } from './state.ts'
 
 /** How the schema that a session uses stands to the migrations that this version knows. */
 export async function postgresSchema(client: pg.Client): Promise<SchemaStatus> {
-  const { rows: tables } = await client.query<{ name: string }>(
-    `SELECT table_name AS name FROM information_schema.tables
-     WHERE table_schema = current_schema() AND table_name IN ('_prisma_migrations', 'token_usage', 'token_usage_logs')`,
+  const { rows } = await client.query<{ migrations: boolean; older: boolean }>(
+    `SELECT to_regclass('_prisma_migrations') IS NOT NULL AS migrations,
+       coalesce(to_regclass('token_usage'), to_regclass('token_usage_logs')) IS NOT NULL AS older`,
   );
-  const has = (name: string): boolean => tables.some((table) => table.name === name);
-  const applied = has('_prisma_migrations')
-    ? (
-        await client.query<{ name: string }>(
-          'SELECT migration_name AS name FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL ORDER BY 1',
-        )
-      ).rows.map((row) => row.name)
-    : null;
-  return schemaStatus(
-    migrationNames('postgresql'),
-    applied,
-    has('token_usage') || has('token_usage_logs'),
-  );
+  const [has] = rows;
+  const applied =
+    has?.migrations === true
+      ? (
+          await client.query<{ name: string }>(
+            'SELECT migration_name AS name FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL ORDER BY 1',
+          )
+        ).rows.map((row) => row.name)
+      : null;
+  return schemaStatus(migrationNames('postgresql'), applied, has?.older === true);
 }
 
 /** What and how large a database is. @throws ledger_unavailable */

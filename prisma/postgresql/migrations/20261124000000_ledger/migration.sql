@@ -443,7 +443,7 @@ SELECT
   coalesce(w."tokens_in", 0) AS "tokens_in",
   coalesce(w."tokens_out", 0) AS "tokens_out",
   coalesce(w."used", 0) AS "total_tokens",
-  coalesce(w."requests" + w."requests_reset", 0) AS "request_count",
+  greatest(w."requests" + w."requests_reset", 0) AS "request_count",
   coalesce(own."monthly", everyone."monthly") AS "monthly_limit",
   coalesce(round(100.0 * w."used" / nullif(coalesce(own."monthly", everyone."monthly"), 0), 2), 0)::double precision AS "usage_percentage",
   CASE
@@ -507,11 +507,13 @@ WHERE d."window_kind" IS NOT NULL;
 -- under the ledger's advisory lock. It never waits for a foreign transaction: a token_usage row that
 -- one holds is skipped and set at the next fold.
 CREATE FUNCTION "tokenctl_fold"("most" integer) RETURNS void
-LANGUAGE plpgsql SET search_path FROM CURRENT SET "tokenctl.folding" = 'on' AS $$
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
   "months" text[];
   "usual_timeout" text := current_setting('lock_timeout');
 BEGIN
+  -- Not an attribute of the function: only a superuser may give it one that the server does not know.
+  PERFORM set_config('tokenctl.folding', 'on', true);
   WITH "taken" AS (
     DELETE FROM "usage_deltas"
     WHERE "id" IN (SELECT "id" FROM "usage_deltas" ORDER BY "id" LIMIT "most")
@@ -592,6 +594,7 @@ BEGIN
     )
     AND (t."tokens_in", t."tokens_out", t."total_tokens", t."request_count", t."monthly_limit", t."usage_percentage", t."status", t."last_request_at")
       IS DISTINCT FROM (c."tokens_in", c."tokens_out", c."total_tokens", c."request_count", c."monthly_limit", c."usage_percentage", c."status", c."last_request_at");
+  PERFORM set_config('tokenctl.folding', 'off', true);
 END
 $$;
 

@@ -591,7 +591,7 @@ SELECT
   coalesce(w."tokens_in", 0) AS "tokens_in",
   coalesce(w."tokens_out", 0) AS "tokens_out",
   coalesce(w."used", 0) AS "total_tokens",
-  coalesce(w."requests" + w."requests_reset", 0) AS "request_count",
+  coalesce(max(w."requests" + w."requests_reset", 0), 0) AS "request_count",
   coalesce(own."monthly", everyone."monthly") AS "monthly_limit",
   coalesce(round(100.0 * w."used" / nullif(coalesce(own."monthly", everyone."monthly"), 0), 2), 0) AS "usage_percentage",
   CASE
