@@ -90,8 +90,8 @@ describe.each(DATABASES)('resets on %s', (kind) => {
     const plan = await app.reset({ aiTypes: [], window: 'hour', ...NOTE, dryRun: true });
     expect(plan.id).toBeNull();
     expect(plan.changes.map(({ scope, before, after }) => [scope, before, after])).toEqual([
-      ['imperium', 70, 0],
       ['global', 70, 0],
+      ['imperium', 70, 0],
     ]);
     expect(await used(app)).toEqual(all(70));
   });
