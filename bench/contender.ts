@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { openApp } from '../src/app.ts';
 import { parseDatabase } from '../src/config/database.ts';
 import { Guard } from '../src/guard/guard.ts';
@@ -15,6 +16,10 @@ const guard = new Guard(app.ledger, systemRuntime, {
   cacheReadPercent: 100,
   requestType: 'sdk',
 });
+process.send?.('ready');
+await once(process, 'message');
 const { pairs, reserveMs } = await guardedPairs(guard, 1, Number(forMs));
 await app.close();
-process.send?.({ admitted: pairs, reserveMs });
+process.send?.({ admitted: pairs, reserveMs }, () => {
+  process.disconnect();
+});

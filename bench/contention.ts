@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process';
+import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { openBudget, sqliteTarget } from './databases.ts';
@@ -20,9 +20,9 @@ export async function contention(): Promise<void> {
     const { app } = await openBudget(target);
     await app.close();
     const syncMs = syncTimeMs(folder.path);
-    const reports = await Promise.all(
-      Array.from({ length: PROCESSES }, () => worker(target.url, FOR_MS)),
-    );
+    // All are ready before any begins: starting sixteen processes would be measured with them.
+    const workers = await Promise.all(Array.from({ length: PROCESSES }, () => worker(target.url)));
+    const reports = await Promise.all(workers.map((child) => measured(child)));
     const shares = reports.map(({ admitted }) => admitted);
     const times = reports.flatMap(({ reserveMs }) => reserveMs);
     const bound = Math.max(150, 50 * syncMs);
@@ -46,11 +46,17 @@ export async function contention(): Promise<void> {
   }
 }
 
-async function worker(path: string, forMs: number): Promise<Report> {
-  const child = fork(join(import.meta.dirname, 'contender.ts'), [path, String(forMs)], {
+async function worker(path: string): Promise<ChildProcess> {
+  const child = fork(join(import.meta.dirname, 'contender.ts'), [path, String(FOR_MS)], {
     execArgv: ['--import', 'tsx'],
     serialization: 'advanced',
   });
+  await once(child, 'message');
+  return child;
+}
+
+async function measured(child: ChildProcess): Promise<Report> {
+  child.send('begin');
   const [report] = (await once(child, 'message')) as [Report];
   return report;
 }
