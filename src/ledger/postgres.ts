@@ -7,7 +7,6 @@ import type {
   Connection,
   DueHold,
   EndedLog,
-  LogRow,
   Mode,
   NewAdjustment,
   NewLog,
@@ -18,8 +17,9 @@ import type {
   WindowRow,
 } from './port.ts';
 import { postgresTarget, type PostgresTarget } from './postgres-url.ts';
+import { toLog, toWindow, type SqlLog, type SqlWindow } from './rows.ts';
 import { runAsync, type Step } from './steps.ts';
-import { fromScope, scopeOf, writtenTime } from './values.ts';
+import { scopeOf, writtenTime } from './values.ts';
 
 /** The ledger's PostgreSQL dialect: one connection, an advisory lock in its own statement, UTC. */
 
@@ -284,65 +284,6 @@ function operations(client: pg.Client, prelude: Prelude): Operations {
     async setWindows(rows) {
       if (rows.length > 0) await query('set_windows', SQL.setWindows, [windowJson(rows)]);
     },
-  };
-}
-
-interface SqlWindow extends pg.QueryResultRow {
-  scope_kind: string;
-  scope_name: string;
-  window_kind: WindowRow['kind'];
-  window_start: string;
-  tokens_in: number;
-  tokens_out: number;
-  used: number;
-  held: number;
-  requests: number;
-  requests_reset: number;
-  failed: number;
-  denied: number;
-  last_request_at_ms: number | null;
-}
-
-function toWindow(row: SqlWindow): WindowRow {
-  return {
-    aiType: fromScope(row.scope_kind, row.scope_name),
-    kind: row.window_kind,
-    start: row.window_start,
-    tokensIn: row.tokens_in,
-    tokensOut: row.tokens_out,
-    used: row.used,
-    held: row.held,
-    requests: row.requests,
-    requestsReset: row.requests_reset,
-    failed: row.failed,
-    denied: row.denied,
-    lastRequestAtMs: row.last_request_at_ms,
-  };
-}
-
-interface SqlLog extends pg.QueryResultRow {
-  id: string;
-  counted_as: string;
-  state: string;
-  reserved_tokens: number;
-  reserved_input_tokens: number;
-  request_items: number;
-  total_tokens: number | null;
-  expires_at_ms: number | null;
-  idempotency_key: string | null;
-}
-
-function toLog(row: SqlLog): LogRow {
-  return {
-    id: row.id,
-    aiType: row.counted_as,
-    state: row.state,
-    reservedTokens: row.reserved_tokens,
-    reservedInputTokens: row.reserved_input_tokens,
-    requestItems: row.request_items,
-    totalTokens: row.total_tokens ?? 0,
-    expiresAtMs: row.expires_at_ms ?? 0,
-    idempotencyKey: row.idempotency_key,
   };
 }
 

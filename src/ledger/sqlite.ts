@@ -6,7 +6,6 @@ import type {
   DueHold,
   EndedLog,
   FailureKind,
-  LogRow,
   Mode,
   NewAdjustment,
   NewLog,
@@ -14,10 +13,10 @@ import type {
   ResetAdjustment,
   RowSum,
   StoredRevision,
-  WindowRow,
 } from './port.ts';
 import { runSync, type Step } from './steps.ts';
-import { fromScope, SATURATED, scopeOf, writtenTime } from './values.ts';
+import { toLog, toWindow, type SqlLog, type SqlWindow } from './rows.ts';
+import { SATURATED, scopeOf, writtenTime } from './values.ts';
 
 /** The ledger's SQLite dialect: WAL, synchronous=FULL, the write lock taken first, no busy wait. */
 
@@ -354,65 +353,6 @@ const ROW_SUMS = `
   FROM (SELECT *, state NOT IN ('reserved', 'denied') AS charged FROM token_usage_logs)
   WHERE counted_at_ms IS NOT NULL AND counted_as IS NOT NULL
   GROUP BY 1, 2`;
-
-interface SqlWindow {
-  scope_kind: string;
-  scope_name: string;
-  window_kind: WindowRow['kind'];
-  window_start: string;
-  tokens_in: number;
-  tokens_out: number;
-  used: number;
-  held: number;
-  requests: number;
-  requests_reset: number;
-  failed: number;
-  denied: number;
-  last_request_at_ms: number | null;
-}
-
-function toWindow(row: SqlWindow): WindowRow {
-  return {
-    aiType: fromScope(row.scope_kind, row.scope_name),
-    kind: row.window_kind,
-    start: row.window_start,
-    tokensIn: row.tokens_in,
-    tokensOut: row.tokens_out,
-    used: row.used,
-    held: row.held,
-    requests: row.requests,
-    requestsReset: row.requests_reset,
-    failed: row.failed,
-    denied: row.denied,
-    lastRequestAtMs: row.last_request_at_ms,
-  };
-}
-
-interface SqlLog {
-  id: string;
-  counted_as: string;
-  state: string;
-  reserved_tokens: number;
-  reserved_input_tokens: number;
-  request_items: number;
-  total_tokens: number | null;
-  expires_at_ms: number | null;
-  idempotency_key: string | null;
-}
-
-function toLog(row: SqlLog): LogRow {
-  return {
-    id: row.id,
-    aiType: row.counted_as,
-    state: row.state,
-    reservedTokens: row.reserved_tokens,
-    reservedInputTokens: row.reserved_input_tokens,
-    requestItems: row.request_items,
-    totalTokens: row.total_tokens ?? 0,
-    expiresAtMs: row.expires_at_ms ?? 0,
-    idempotencyKey: row.idempotency_key,
-  };
-}
 
 function insertValues(row: NewLog): unknown[] {
   const at = writtenTime(row.atMs);
