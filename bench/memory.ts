@@ -8,13 +8,13 @@ import { format, printTable, temporaryFolder } from './measure.ts';
 export async function memory(): Promise<void> {
   const folder = temporaryFolder();
   try {
-    const few = await residentMiB(folder.path, 10_000);
-    const many = await residentMiB(folder.path, 1_000_000);
+    const few = await memoryOf(folder.path, 10_000);
+    const many = await memoryOf(folder.path, 1_000_000);
     printTable('Memory of a library process, after a garbage collection', [
-      { what: 'after 10,000 reservations', value: `${format(few)} MiB`, goal: '' },
+      { what: 'after 10,000 reservations', value: described(few), goal: '' },
       {
         what: 'after 1,000,000 reservations',
-        value: `${format(many)} MiB`,
+        value: described(many),
         goal: 'the same within noise',
       },
     ]);
@@ -23,7 +23,17 @@ export async function memory(): Promise<void> {
   }
 }
 
-async function residentMiB(folder: string, reservations: number): Promise<number> {
+interface Memory {
+  readonly rss: number;
+  readonly heapUsed: number;
+}
+
+function described({ rss, heapUsed }: Memory): string {
+  const mib = (bytes: number): string => format(bytes / 2 ** 20);
+  return `${mib(heapUsed)} MiB of heap, ${mib(rss)} MiB resident`;
+}
+
+async function memoryOf(folder: string, reservations: number): Promise<Memory> {
   const target = sqliteTarget(folder, `${String(reservations)}.db`);
   const { app } = await openBudget(target);
   await app.close();
@@ -34,6 +44,6 @@ async function residentMiB(folder: string, reservations: number): Promise<number
       execArgv: ['--import', 'tsx', '--expose-gc'],
     },
   );
-  const [bytes] = (await once(child, 'message')) as [number];
-  return bytes / 2 ** 20;
+  const [memory] = (await once(child, 'message')) as [Memory];
+  return memory;
 }

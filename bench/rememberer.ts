@@ -26,7 +26,8 @@ await Promise.all(
 );
 globalThis.gc?.();
 globalThis.gc?.();
-process.send?.(process.memoryUsage().rss, () => {
+const { rss, heapUsed } = process.memoryUsage();
+process.send?.({ rss, heapUsed }, () => {
   process.disconnect();
 });
 await app.close();
