@@ -1,3 +1,4 @@
+import { TokenctlError } from '../budget/errors.ts';
 import type { Reservation, Verdict } from '../budget/verdict.ts';
 import type { Guard } from './guard.ts';
 import type { ReserveRequest, Usage } from './input.ts';
@@ -57,8 +58,11 @@ export async function runGuarded<T>(
   const usage = called.usage ?? ({ unknown: true, error: 'the call reported no usage' } as const);
   await guard.settle(reservation.id, usage).catch(async (cause: unknown) => {
     warn(`reservation ${reservation.id} could not be settled: ${String(cause)}`);
-    // Usage that can't be read says nothing about what was charged.
-    await guard.settle(reservation.id, { unknown: true, error: cause }).catch(() => undefined);
+    // Usage that can't be read says nothing about what was charged. A ledger that did not answer is
+    // told the same again, once; after that the hold is charged when its time is over.
+    const unreadable = cause instanceof TokenctlError && cause.code === 'invalid_input';
+    const again = unreadable ? ({ unknown: true, error: cause } as const) : usage;
+    await guard.settle(reservation.id, again).catch(() => undefined);
   });
   return called.value;
 }

@@ -1,5 +1,6 @@
 import Sqlite from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { runGuarded } from '../../src/guard/run.ts';
 import { systemRuntime } from '../../src/platform/runtime.ts';
 import { counts, everywhere, idOf, openBudget, tokens, type Budget } from '../support/budget.ts';
 
@@ -57,5 +58,27 @@ describe('an SQLite file that another process writes', () => {
     idOf(await guard.reserve(tokens(10)));
     await guard.settle(id, { unknown: true });
     expect(await counts(budget.app)).toEqual(everywhere(5, 10));
+  });
+
+  it('while run settles: the usage that the call reported is charged, not the hold', async () => {
+    const budget = await openBudget('sqlite');
+    const { guard } = await budget.another(budget.clock, 300);
+    let unlock = (): void => undefined;
+    const warnings: string[] = [];
+    const value = await runGuarded(
+      guard,
+      tokens(10),
+      () => {
+        unlock = lock(budget);
+        return Promise.resolve({ value: 'answer', usage: { inputTokens: 25, outputTokens: 5 } });
+      },
+      (message) => {
+        warnings.push(message);
+        unlock();
+      },
+    );
+    expect(value).toBe('answer');
+    expect(warnings).toEqual([expect.stringMatching(/could not be settled.*locked/)]);
+    expect(await counts(budget.app)).toEqual(everywhere(30, 0));
   });
 });
