@@ -1,0 +1,216 @@
+import type { Mutant } from './mutant.ts';
+
+const sqlite = 'src/ledger/sqlite.ts';
+const postgres = 'src/ledger/postgres.ts';
+const statements = 'src/ledger/postgres-statements.ts';
+const ledger = 'src/ledger/ledger.ts';
+const batch = 'src/ledger/batch.ts';
+const transactionTest = 'test/ledger/transaction.test.ts';
+const durabilityTest = 'test/ledger/durability.test.ts';
+const idempotencyTest = 'test/ledger/contract/idempotency.test.ts';
+const commitLost = {
+  file: 'test/faults/postgres-connection.test.ts',
+  test: 'admits and counts a reservation once',
+};
+
+/** Defects of locks, transactions, durability and retries. */
+export const TRANSACTIONS: readonly Mutant[] = [
+  {
+    name: 'deferred-begin',
+    defect: 'SQLite decides before it has the write lock.',
+    file: sqlite,
+    edits: [["'BEGIN IMMEDIATE')", "'BEGIN')"]],
+    killers: [{ file: transactionTest, test: 'begins no decision before it has the lock' }],
+    on: 'sqlite',
+  },
+  {
+    name: 'no-advisory-lock',
+    defect: 'PostgreSQL decides while another process does.',
+    file: statements,
+    edits: [['    ${LOCK};\n', '']],
+    killers: [{ file: 'test/races/ledgers.test.ts', test: 'reserve exactly what it holds' }],
+    on: 'postgresql',
+  },
+  {
+    name: 'lock-inside-the-statement',
+    defect: 'The statement that takes the lock reads as of its start, before the lock was held.',
+    file: statements,
+    edits: [
+      ['    ${LOCK};\n    SET LOCAL lock_timeout = ${String(ROW_LOCK_MS)};\n', ''],
+      [
+        "FROM usage_windows_now\n    WHERE window_start = ANY ($1) AND (scope_kind = 'global'",
+        "FROM usage_windows_now, (${LOCK}) AS locked WHERE window_start = ANY ($1) AND (scope_kind = 'global'",
+      ],
+    ],
+    killers: [
+      { file: transactionTest, test: 'decides on what was committed while it waited for the lock' },
+    ],
+    on: 'postgresql',
+  },
+  {
+    name: 'check-then-act',
+    defect: 'The counts are read in a transaction of their own, before the one that reserves.',
+    file: ledger,
+    edits: [
+      [
+        'const { outcomes, seenDenials } = await this.#connection.transaction(',
+        `const before = await this.#connection.transaction('read', function* (ops) {
+      return yield* step(ops.windows(null, null));
+    });
+    await this.#runtime.yield();
+    const { outcomes, seenDenials } = await this.#connection.transaction(`,
+      ],
+      ['runBatch(\n        ops,', 'runBatch(\n        { ...ops, windows: () => before },'],
+    ],
+    killers: [{ file: 'test/races/ledgers.test.ts', test: 'reserve exactly what it holds' }],
+  },
+  {
+    name: 'time-before-the-lock-sqlite',
+    defect: 'A decision goes by a time at which another process was still deciding.',
+    file: sqlite,
+    edits: [
+      [
+        "statement(mode === 'read' ?",
+        "const nowMs = runtime.nowMs();\n        statement(mode === 'read' ?",
+      ],
+      ['operations(statement, runtime.nowMs())', 'operations(statement, nowMs)'],
+    ],
+    killers: [{ file: transactionTest, test: 'is read while the lock is held' }],
+  },
+  {
+    name: 'time-before-the-lock-postgresql',
+    defect: "now() is the transaction's start, before it waited for the lock.",
+    file: postgres,
+    edits: [['clock_timestamp()', 'now()']],
+    killers: [{ file: transactionTest, test: "is the database's, after the wait for the lock" }],
+  },
+  {
+    name: 'synchronous-normal',
+    defect: 'A loss of power takes back commits that were answered.',
+    file: sqlite,
+    edits: [['synchronous = FULL', 'synchronous = NORMAL']],
+    killers: [{ file: durabilityTest, test: 'in an SQLite file whose journal mode was' }],
+  },
+  {
+    name: 'rollback-journal',
+    defect: 'A file that has no write-ahead log is taken as it is.',
+    file: sqlite,
+    edits: [
+      ["database.pragma('journal_mode = WAL', { simple: true }) !== 'wal'", "mode === 'none'"],
+    ],
+    killers: [
+      { file: durabilityTest, test: 'in an SQLite file whose journal mode was' },
+      { file: durabilityTest, test: 'or SQLite is refused, where it has no write-ahead log' },
+    ],
+  },
+  {
+    name: 'synchronous-commit-off',
+    defect: 'PostgreSQL answers a commit before it is on the disk.',
+    file: postgres,
+    edits: [['SET synchronous_commit = on;', '']],
+    killers: [
+      { file: durabilityTest, test: 'also where the database says that commits need not wait' },
+    ],
+  },
+  {
+    name: 'answer-before-commit-sqlite',
+    defect: 'A caller may spend what is not yet committed.',
+    file: sqlite,
+    edits: [
+      [
+        "          statement('COMMIT').run();",
+        "          resolve(result);\n          statement('COMMIT').run();",
+      ],
+    ],
+    killers: [{ file: transactionTest, test: 'answers nobody before its COMMIT' }],
+    on: 'sqlite',
+  },
+  {
+    name: 'answer-before-commit-postgresql',
+    defect: 'A caller may spend what is not yet committed.',
+    file: postgres,
+    edits: [["await open.query('COMMIT');", "open.query('COMMIT').catch(() => undefined);"]],
+    killers: [{ file: transactionTest, test: 'answers nobody before its COMMIT' }],
+    on: 'postgresql',
+  },
+  {
+    name: 'batch-blind',
+    defect: 'The reserves of one batch do not see each other.',
+    file: batch,
+    edits: [['    counters.admit(aiType, estimate.total, command.items, nowMs);\n', '']],
+    killers: [
+      {
+        file: 'test/ledger/contract/windows.test.ts',
+        test: 'decides each request of one batch against those before it',
+      },
+    ],
+  },
+  {
+    name: 'own-windows-unread',
+    defect: 'What an AI type has used is not read, so its own limits never bind.',
+    file: batch,
+    edits: [['ownLimits(limits, aiType) !== null', 'ownLimits(limits, aiType) === undefined']],
+    killers: [{ file: 'test/ledger/contract/windows.test.ts', test: "binds an AI type's own" }],
+  },
+  {
+    name: 'limits-read-once',
+    defect: 'A process that is open goes on by old limits.',
+    file: 'src/ledger/limits-in-force.ts',
+    edits: [['if (last?.revision === revision) return last;', 'if (last !== null) return last;']],
+    killers: [
+      {
+        file: 'test/ledger/contract/levels.test.ts',
+        test: 'binds at the next decision of every process that is open already',
+      },
+    ],
+  },
+  {
+    name: 'key-ignored',
+    defect: 'A retry of the caller is admitted and held a second time.',
+    file: batch,
+    edits: [['idempotencyKey: command.idempotencyKey,', 'idempotencyKey: null,']],
+    killers: [
+      {
+        file: idempotencyTest,
+        test: 'gives the same reservation while it is open, and counts once',
+      },
+    ],
+  },
+  {
+    name: 'key-binds-anything',
+    defect: 'A key that was used for another request gets the reservation of that one.',
+    file: batch,
+    edits: [['if (!same) {', 'if (!same && row.state === null) {']],
+    killers: [
+      { file: idempotencyTest, test: 'refuses the second of two different requests in one batch' },
+    ],
+  },
+  {
+    name: 'retry-unlooked',
+    defect: 'A COMMIT whose answer was lost is run again without a look for its own row.',
+    file: batch,
+    edits: [
+      ['const ids = replay ? commands.map(({ id }) => id) : [];', 'const ids: string[] = [];'],
+    ],
+    killers: [commitLost],
+  },
+  {
+    name: 'retry-with-a-new-id',
+    defect: 'A COMMIT whose answer was lost is run again under another id, and holds twice.',
+    file: ledger,
+    edits: [
+      [
+        "if (kind === 'lost') for (const waiting of batch) waiting.replay = true;",
+        "if (kind === 'lost') for (const { command } of batch) Object.assign(command, { id: this.#runtime.newId() });",
+      ],
+    ],
+    killers: [commitLost],
+  },
+  {
+    name: 'unheard-admission-kept',
+    defect: 'What was admitted unheard, while its caller was told no, stays held.',
+    file: ledger,
+    edits: [['if (replay && idempotencyKey === null', 'if (!replay && idempotencyKey === null']],
+    killers: [{ file: commitLost.file, test: 'what was admitted unheard is released later' }],
+  },
+];
