@@ -31,8 +31,7 @@ describe('an open foreign transaction on PostgreSQL', () => {
     await one.query(LOG, ['imperium', 100]);
     await two.query(LOG, ['guardian', 10]);
     // Row locks taken in opposite orders would deadlock here.
-    await one.query(LOG, ['guardian', 100]);
-    await two.query(LOG, ['imperium', 10]);
+    await Promise.all([one.query(LOG, ['guardian', 100]), two.query(LOG, ['imperium', 10])]);
     await whileOpen(one, 'COMMIT', () =>
       whileOpen(two, 'ROLLBACK', async () => {
         for (const aiType of ['imperium', 'guardian']) {

@@ -64,10 +64,6 @@ async function survival(mutant: Mutant): Promise<string | null> {
   try {
     return await scratch.withMutant(mutant, async () => {
       const results = await runTests(scratch.directory, mutant.killers, stop.signal);
-      if (process.env['TOKENCTL_MUTANTS_MESSAGES'] !== undefined) {
-        for (const { failed, name, message } of results)
-          if (failed) console.error(`${name}: ${message}`);
-      }
       return survivedBecause(mutant, results);
     });
   } catch (error) {

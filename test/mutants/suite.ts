@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { DATABASES } from '../support/databases.ts';
+import { DATABASES, type DatabaseName } from '../support/databases.ts';
 import type { Killer, Mutant } from './mutant.ts';
 
 export interface TestResult {
@@ -98,17 +98,20 @@ const BROKEN =
 /** Why the tests have not caught a mutant; null when they have. */
 export function survivedBecause(mutant: Mutant, results: readonly TestResult[]): string | null {
   for (const killer of mutant.killers) {
-    const mine = resultsOf(killer, results);
-    if (mine.length === 0) return `no test ran of ${killer.file} › ${killer.test}`;
-    const places = mutant.on === undefined ? DATABASES : [mutant.on];
-    const groups = places.map((database) => mine.filter(({ name }) => name.includes(database)));
-    const among = groups.some((group) => group.length > 0) ? groups : [mine];
-    for (const group of among.filter((some) => some.length > 0)) {
+    for (const group of groupsOf(resultsOf(killer, results), mutant.on)) {
       const failed = group.filter((result) => result.failed);
-      if (failed.length === 0) return `passed: ${group.map(({ name }) => name).join('; ')}`;
+      if (failed.length === 0) return `green: ${group.map(({ name }) => name).join('; ')}`;
       const broken = failed.find(({ message }) => BROKEN.test(message));
-      if (broken !== undefined) return `the mutant does not run: ${broken.message}`;
+      if (broken !== undefined) return `it does not run: ${broken.message}`;
     }
   }
   return null;
+}
+
+/** Results of which one must be red: those on each database; all, where their names tell none. */
+function groupsOf(results: TestResult[], on: DatabaseName | undefined): TestResult[][] {
+  const groups = (on === undefined ? DATABASES : [on])
+    .map((database) => results.filter(({ name }) => name.includes(`on ${database}`)))
+    .filter((group) => group.length > 0);
+  return groups.length > 0 ? groups : [results];
 }

@@ -28,7 +28,7 @@ export const TRANSACTIONS: readonly Mutant[] = [
     defect: 'PostgreSQL decides while another process does.',
     file: statements,
     edits: [['    ${LOCK};\n', '']],
-    killers: [{ file: 'test/races/ledgers.test.ts', test: 'reserve exactly what it holds' }],
+    killers: [{ file: transactionTest, test: 'begins no decision before it has the lock' }],
     on: 'postgresql',
   },
   {
