@@ -14,14 +14,17 @@ const unknown = names.filter((name) => MUTANTS.every((mutant) => mutant.name !==
 if (unknown.length > 0) throw new Error(`no mutant is named ${unknown.join(', ')}`);
 const mutants = MUTANTS.filter(({ name }) => names.length === 0 || names.includes(name));
 
-const scratch = scratchOf(root);
 const stop = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
+const scratch = scratchOf(root);
 try {
   await requireGreen();
   const survivors = await runAll();
   console.log(`\n${mutants.length - survivors} of ${mutants.length} killed`);
   process.exitCode = survivors === 0 ? 0 : 1;
+} catch (error) {
+  if (!stop.signal.aborted) throw error;
+  process.exitCode = 130;
 } finally {
   scratch.remove();
 }

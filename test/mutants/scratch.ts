@@ -52,6 +52,6 @@ export function scratchOf(root: string): Scratch {
         writeFileSync(path, text);
       }
     },
-    remove: () => rmSync(directory, { recursive: true, force: true }),
+    remove: () => rmSync(directory, { recursive: true, force: true, maxRetries: 10 }),
   };
 }

@@ -1,6 +1,5 @@
 /** Runs named tests of a checkout with Vitest, and says how each one ended. */
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DATABASES, type DatabaseName } from '../support/databases.ts';
@@ -59,7 +58,13 @@ export async function runTests(
   );
   let errors = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
-  await once(child, 'close');
+  // Also when it is stopped, its end is waited for: until then it writes in the directory.
+  const stopped = await new Promise<Error | null>((resolve) => {
+    let error: Error | null = null;
+    child.once('error', (reason) => (error = reason));
+    child.once('close', () => resolve(error));
+  });
+  if (stopped !== null) throw stopped;
   if (!existsSync(report)) throw new Error(`Vitest made no report: ${errors}`);
   return readReport(report, directory);
 }
