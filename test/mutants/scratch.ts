@@ -6,6 +6,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  realpathSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -26,7 +27,7 @@ const GENERATED = 'src/store/generated';
 
 export function scratchOf(root: string): Scratch {
   if (!existsSync(join(root, GENERATED))) throw new Error('run npm run build first');
-  const directory = mkdtempSync(join(tmpdir(), 'tokenctl-mutants-'));
+  const directory = realpathSync(mkdtempSync(join(tmpdir(), 'tokenctl-mutants-')));
   const copy = (file: string): void => {
     // A file that is deleted and not yet committed is listed all the same.
     if (!existsSync(join(root, file))) return;
