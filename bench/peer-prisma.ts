@@ -57,11 +57,16 @@ export interface PrismaLimiter {
 }
 
 /** A limiter of so many points an hour, on a store that `createPrismaStore` made. */
-export async function openPrismaLimiter(url: string, points: number): Promise<PrismaLimiter> {
+export async function openPrismaLimiter(
+  url: string,
+  points: number,
+  connections = 10,
+): Promise<PrismaLimiter> {
   const { PrismaClient } = (await import(pathToFileURL(join(FOLDER, 'client/client.ts')).href)) as {
     PrismaClient: new (options: { adapter: PrismaPg }) => Client;
   };
-  const client = new PrismaClient({ adapter: new PrismaPg({ connectionString: url }) });
+  const adapter = new PrismaPg({ connectionString: url, max: connections });
+  const client = new PrismaClient({ adapter });
   const limiter = new RateLimiterPrisma({
     storeClient: client,
     points,

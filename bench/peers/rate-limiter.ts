@@ -8,7 +8,7 @@ import {
   type RateLimiterAbstract,
 } from 'rate-limiter-flexible';
 import { createPrismaStore, openPrismaLimiter } from '../peer-prisma.ts';
-import { TOKENS, type Budget, type Contender } from './contender.ts';
+import { CONNECTIONS, TOKENS, type Budget, type Contender } from './contender.ts';
 
 /** rate-limiter-flexible: a token is a point, the budget is one key, an admission is one `consume`. */
 
@@ -52,7 +52,7 @@ export const rateLimiterPostgres: Contender = {
   store: 'postgresql',
   create: (place, points) => createByOpening(rateLimiterPostgres, place, points),
   async open(place, points) {
-    const pool = new pg.Pool({ connectionString: place });
+    const pool = new pg.Pool({ connectionString: place, max: CONNECTIONS });
     const options = {
       storeClient: pool,
       tableName: 'budgets',
@@ -70,7 +70,7 @@ export const rateLimiterWithPrisma: Contender = {
   store: 'postgresql',
   create: createPrismaStore,
   async open(place, points) {
-    const { limiter, close } = await openPrismaLimiter(place, points);
+    const { limiter, close } = await openPrismaLimiter(place, points, CONNECTIONS);
     return budget(limiter, close);
   },
 };

@@ -7,7 +7,13 @@ import {
   type StorageAdapter,
 } from 'llm-spend-guard';
 import pg from 'pg';
-import { INPUT_TOKENS, OUTPUT_TOKENS, type Budget, type Contender } from './contender.ts';
+import {
+  CONNECTIONS,
+  INPUT_TOKENS,
+  OUTPUT_TOKENS,
+  type Budget,
+  type Contender,
+} from './contender.ts';
 
 /**
  * llm-spend-guard: one `chat` checks the budget, calls the provider and records what it used. The
@@ -50,7 +56,7 @@ export const spendGuardPostgres: Contender = {
     await client.end();
   },
   async open(place, limit) {
-    const pool = new pg.Pool({ connectionString: place });
+    const pool = new pg.Pool({ connectionString: place, max: CONNECTIONS });
     return budget(new PostgresStorage(pool), limit, () => pool.end());
   },
 };
