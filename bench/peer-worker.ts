@@ -8,6 +8,7 @@ const contender = CONTENDERS.find((each) => each.name === name);
 if (contender === undefined) throw new Error(`no contender is called ${name}`);
 const abandoned = (): never => process.exit(1);
 process.on('disconnect', abandoned);
+if (!process.connected) abandoned();
 const budget = await contender.open(place, Number(limit));
 process.send?.('ready');
 await once(process, 'message');
