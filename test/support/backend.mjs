@@ -5,6 +5,7 @@
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { openTokenctl } from 'tokenctl';
+import { churn } from './churn.mjs';
 
 const { databaseUrl, timeoutMs } = JSON.parse(process.argv[2]);
 const tokenctl = await openTokenctl({ databaseUrl, config: { timeoutMs } });
@@ -47,6 +48,13 @@ const work = {
       }
     };
     return Promise.all(endings.map(end));
+  },
+
+  /** Reserves and settles, going on after denials, until SIGUSR2. */
+  async churn({ tokens, callers }) {
+    let going = true;
+    process.once('SIGUSR2', () => (going = false));
+    return churn(tokenctl, { tokens, callers, goOn: () => going });
   },
 
   /** Reserves for ever; each acknowledged id is on the disk, in `journal`, before the next is asked for. */

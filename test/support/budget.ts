@@ -41,15 +41,23 @@ export interface BudgetOptions {
   readonly global?: Settings['global'];
   readonly aiTypes?: Settings['aiTypes'];
   readonly guard?: Partial<GuardConfig>;
+  /** Another PostgreSQL server than the run's. */
+  readonly postgresAdminUrl?: string;
 }
 
 /** Opens it; when the test ends, every count must be the sum of its rows, and it is closed. */
 export async function openBudget(
   kind: DatabaseName,
-  { start = '2025-06-15T12:30:00Z', global = {}, aiTypes = {}, guard = {} }: BudgetOptions = {},
+  {
+    start = '2025-06-15T12:30:00Z',
+    global = {},
+    aiTypes = {},
+    guard = {},
+    postgresAdminUrl,
+  }: BudgetOptions = {},
 ): Promise<Budget> {
   const clock = testClock(start);
-  const target = await emptyDatabase(kind);
+  const target = await emptyDatabase(kind, postgresAdminUrl);
   const firstSettings = { global: { ...ROOMY, ...global }, aiTypes };
   await migrateDatabase({ target, runtime: clock, dryRun: false, firstSettings });
   const another = async (runtime: Runtime = clock, timeoutMs = 5_000): Promise<Opened> => {

@@ -13,7 +13,12 @@ const built = fileURLToPath(new URL('../../dist/index.js', import.meta.url));
 
 export interface Backend {
   /** Asks for one piece of work, and waits for its answer. */
-  ask<T>(command: { do: 'spend' | 'end' | 'journal' } & Record<string, unknown>): Promise<T>;
+  ask<T>(
+    command: { do: 'spend' | 'end' | 'journal' | 'churn' | 'hold' } & Record<string, unknown>,
+  ): Promise<T>;
+  readonly pid: number;
+  /** SIGUSR2 ends a churn. */
+  signal(name: 'SIGSTOP' | 'SIGCONT' | 'SIGUSR2'): void;
   /** Ends it as a crash would: no handler of it runs. */
   kill(): Promise<void>;
 }
@@ -53,6 +58,8 @@ export async function startBackend(
       child.stdin.write(`${JSON.stringify(command)}\n`);
       return (await answer()) as T;
     },
+    pid: child.pid!,
+    signal: (name) => child.kill(name),
     kill,
   };
 }
