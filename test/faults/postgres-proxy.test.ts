@@ -5,11 +5,7 @@ import { counts, everywhere, idOf, openBudget, sql, tokens } from '../support/bu
 import { openTestApp } from '../support/databases.ts';
 import { startProxy } from '../support/postgres-proxy.ts';
 import { until } from '../support/processes.ts';
-
-async function timed<T>(work: Promise<T>): Promise<[T, number]> {
-  const start = performance.now();
-  return [await work, performance.now() - start];
-}
+import { timed } from '../support/timed.ts';
 
 describe('a COMMIT of PostgreSQL whose answer is lost', () => {
   it.each([
@@ -121,4 +117,3 @@ describe('closing', () => {
     expect(await Promise.race([closed, late])).toBe(true);
   });
 });
-

@@ -27,4 +27,3 @@ export async function openBehindProxy(timeoutMs = 5_000): Promise<Behind> {
   idOf(await guard.reserve(tokens(1)));
   return { budget, proxy, guard };
 }
-

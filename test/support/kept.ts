@@ -25,7 +25,10 @@ export async function expectKept(
     return rows.every(({ id, state }) => state !== 'reserved' || acknowledged.has(String(id)));
   });
   const states = new Map(
-    rows.map((row) => [String(row['id']), `${String(row['state'])} ${String(row['total_tokens'])}`]),
+    rows.map((row) => [
+      String(row['id']),
+      `${String(row['state'])} ${String(row['total_tokens'])}`,
+    ]),
   );
   const wrong = reserved.filter((id) => {
     const state = states.get(id);
@@ -36,5 +39,8 @@ export async function expectKept(
   });
   expect(wrong.map((id) => [id, states.get(id)])).toEqual([]);
   const having = (state: string) => rows.filter((row) => row['state'] === state).length;
-  expect((await counts(app))['month']).toEqual([having('settled') * 7, having('reserved') * tokens]);
+  expect((await counts(app))['month']).toEqual([
+    having('settled') * 7,
+    having('reserved') * tokens,
+  ]);
 }
