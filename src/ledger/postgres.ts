@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import pg from 'pg';
-import { classify, explain, isMissingDatabase, unreachable } from './postgres-errors.ts';
+import { classify, explain, isMissingDatabase, isReadOnly, unreachable } from './postgres-errors.ts';
 import { END_COLUMNS, INSERT_COLUMNS, RESERVE_COLUMNS, SQL } from './postgres-statements.ts';
 import type {
   AdjustmentKind,
@@ -152,7 +152,7 @@ export function openPostgres(options: PostgresOptions): Connection {
       await open.query('COMMIT');
       return result;
     } catch (error) {
-      if (classify(error) === 'lost') drop();
+      if (classify(error) === 'lost' || isReadOnly(error)) drop();
       else await open.query('ROLLBACK').catch(drop);
       throw error;
     }
