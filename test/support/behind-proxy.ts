@@ -1,9 +1,6 @@
 /** A budget on PostgreSQL, and a guard whose connection to it a test can disturb. */
-import { onTestFinished } from 'vitest';
-import { Guard } from '../../src/guard/guard.ts';
-import { systemRuntime } from '../../src/platform/runtime.ts';
-import { idOf, openBudget, tokens, type Budget } from './budget.ts';
-import { openTestApp } from './databases.ts';
+import type { Guard } from '../../src/guard/guard.ts';
+import { guardOn, idOf, openBudget, tokens, type Budget } from './budget.ts';
 import { startProxy, type PostgresProxy } from './postgres-proxy.ts';
 
 export interface Behind {
@@ -17,13 +14,7 @@ export interface Behind {
 export async function openBehindProxy(timeoutMs = 5_000): Promise<Behind> {
   const budget = await openBudget('postgresql');
   const proxy = await startProxy(budget.target);
-  const app = await openTestApp(proxy.target, budget.clock, timeoutMs);
-  onTestFinished(() => app.close());
-  const guard = new Guard(app.ledger, systemRuntime, {
-    estimator: 'words',
-    cacheReadPercent: 100,
-    requestType: 'sdk',
-  });
+  const { guard } = await guardOn(proxy.target, budget.clock, timeoutMs);
   idOf(await guard.reserve(tokens(1)));
   return { budget, proxy, guard };
 }
