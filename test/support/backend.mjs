@@ -4,6 +4,8 @@
  */
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import Sqlite from 'better-sqlite3';
 import { openTokenctl } from 'tokenctl';
 import { churn } from './churn.mjs';
 
@@ -56,6 +58,20 @@ const work = {
     process.once('SIGUSR2', () => (going = false));
     return churn(tokenctl, { tokens, callers, goOn: () => going });
   },
+
+  /** Has SQLite's write lock, as another program would, for so long. */
+  async lock({ forMs }) {
+    const database = new Sqlite(databaseUrl);
+    database.exec('BEGIN IMMEDIATE');
+    process.stdout.write('"locked"\n');
+    await sleep(forMs);
+    database.exec('COMMIT');
+    database.close();
+    return null;
+  },
+
+  /** The limits in force and what is counted, read only. */
+  status: () => tokenctl.status(),
 
   /** Reserves for ever; each acknowledged id is on the disk, in `journal`, before the next is asked for. */
   async journal({ tokens, callers, journal, settles = false }) {

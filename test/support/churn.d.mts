@@ -10,6 +10,8 @@ export interface Churned {
   readonly messages: string[];
   /** The longest that one call took. */
   readonly slowestMs: number;
+  /** The longest that the event loop stood still. */
+  readonly stalledMs: number;
 }
 
 export function churn(

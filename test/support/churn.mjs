@@ -3,7 +3,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Callers that reserve, and settle every other reservation, while they shall go on: also after denials. */
 export async function churn(guard, { tokens, callers, goOn }) {
-  const churned = { reserved: [], settled: [], refusals: {}, messages: [], slowestMs: 0 };
+  const churned = {
+    reserved: [],
+    settled: [],
+    refusals: {},
+    messages: [],
+    slowestMs: 0,
+    stalledMs: 0,
+  };
+  let turnedAt = performance.now();
+  const turns = setInterval(() => {
+    const now = performance.now();
+    churned.stalledMs = Math.max(churned.stalledMs, now - turnedAt - 20);
+    turnedAt = now;
+  }, 20);
   const timed = async (work) => {
     const start = performance.now();
     try {
@@ -36,5 +49,6 @@ export async function churn(guard, { tokens, callers, goOn }) {
     }
   };
   await Promise.all(Array.from({ length: callers }, caller));
+  clearInterval(turns);
   return churned;
 }
