@@ -11,7 +11,7 @@ import { until } from './processes.ts';
  */
 export async function expectKept(
   { app, target }: Pick<Budget, 'app' | 'target'>,
-  told: readonly Churned[],
+  told: readonly Pick<Churned, 'reserved' | 'settled'>[],
   tokens: number,
 ): Promise<void> {
   const reserved = told.flatMap((churned) => churned.reserved);
