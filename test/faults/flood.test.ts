@@ -73,3 +73,25 @@ async function brokenLedger(what: string): Promise<{ guard: Guard; heal: () => v
   proxy.cut();
   return { guard, heal: () => (proxy.mode = 'passes') };
 }
+
+describe('callers that try again at once when they are refused as busy', () => {
+  it('do not keep the event loop from those that wait', async () => {
+    const { guard, heal } = await brokenLedger('a locked SQLite file');
+    const end = performance.now() + 4 * TIMEOUT_MS;
+    const waiting = Array.from({ length: QUEUED }, () => guard.reserve(tokens(1)));
+    let busy = 0;
+    const impatient = async (): Promise<void> => {
+      while (performance.now() < end) {
+        const { reasons } = await guard.reserve(tokens(1));
+        if (reasons[0]?.code !== 'ledger_busy') return;
+        busy += 1;
+      }
+    };
+    const trying = Promise.all(Array.from({ length: 10 }, impatient));
+    const [, tookMs] = await timed(Promise.all(waiting));
+    expect(busy).toBeGreaterThan(100);
+    expect(tookMs).toBeLessThan(3 * TIMEOUT_MS);
+    heal();
+    await trying;
+  });
+});

@@ -5,7 +5,7 @@ import { Guard } from '../../src/guard/guard.ts';
 import { Ledger } from '../../src/ledger/ledger.ts';
 import { openSqlite } from '../../src/ledger/sqlite.ts';
 import { systemRuntime } from '../../src/platform/runtime.ts';
-import { counts, idOf, openBudget, sql, tokens } from '../support/budget.ts';
+import { counts, idOf, openBudget, sql, tokens, type Budget } from '../support/budget.ts';
 import type { Churned } from '../support/churn.d.mts';
 import { churn } from '../support/churn.mjs';
 import { expectKept } from '../support/kept.ts';
@@ -74,41 +74,63 @@ describe('a disk without room for the SQLite file', () => {
   });
 
   it('says that the disk is full, and keeps all that was acknowledged', async () => {
-    const { target, app } = await openBudget('sqlite', { start: new Date().toISOString() });
-    let database: Sqlite.Database | undefined;
-    const connection = openSqlite({
-      path: target.url,
-      runtime: systemRuntime,
-      onOpen: (opened) => (database = opened),
-    });
-    const ledger = new Ledger({ connection, runtime: systemRuntime, timeoutMs: 5_000 });
-    onTestFinished(() => ledger.close());
-    const guard = new Guard(ledger, systemRuntime, {
-      estimator: 'words',
-      cacheReadPercent: 100,
-      requestType: 'sdk',
-    });
+    const { budget, database, guard } = await openBounded();
     const id = idOf(await guard.reserve(tokens(1)));
-    // SQLite itself answers SQLITE_FULL at this size, as it does for ENOSPC.
-    database!.pragma(
-      `max_page_count = ${String(database!.pragma('page_count', { simple: true }))}`,
-    );
-    let held = 1;
-    let verdict = await guard.reserve(tokens(1));
-    for (; verdict.admitted && held < 500; held += 1) verdict = await guard.reserve(tokens(1));
-    expect(verdict.reasons).toMatchObject([
-      {
-        code: 'ledger_unavailable',
-        message: expect.stringContaining('the disk is full') as string,
-      },
-    ]);
-    const more = await Promise.all(Array.from({ length: 300 }, () => guard.reserve(tokens(1))));
-    expect(more.filter(({ admitted }) => admitted)).toEqual([]);
+    const held = 1 + (await fill(database, guard));
+    const denied = await Promise.all(Array.from({ length: 300 }, () => guard.reserve(tokens(1))));
+    for (const { reasons } of denied) {
+      const message = expect.stringContaining("can't grow: the disk is full") as string;
+      expect(reasons).toMatchObject([{ code: 'ledger_unavailable', message }]);
+    }
     expect((await guard.check(tokens(1))).admitted).toBe(true);
-    expect((await counts(app))['month']).toEqual([0, held]);
-    database!.pragma('max_page_count = 1000000');
+    expect((await counts(budget.app))['month']).toEqual([0, held]);
+    database.pragma('max_page_count = 1000000');
     idOf(await guard.reserve(tokens(1)));
     await guard.settle(id, { inputTokens: 3, outputTokens: 0 });
-    expect((await counts(app))['month']).toEqual([3, held]);
+    expect((await counts(budget.app))['month']).toEqual([3, held]);
+  });
+
+  it('lets everything else run, also while callers that were denied try again at once', async () => {
+    const { database, guard } = await openBounded();
+    await fill(database, guard);
+    const end = performance.now() + 1_000;
+    let turns = 0;
+    const timer = setInterval(() => (turns += 1), 10);
+    const caller = async (): Promise<void> => {
+      while (performance.now() < end) expect((await guard.reserve(tokens(1))).admitted).toBe(false);
+    };
+    await Promise.all(Array.from({ length: 1_000 }, caller));
+    clearInterval(timer);
+    expect(turns).toBeGreaterThan(10);
   });
 });
+
+interface Bounded {
+  readonly budget: Budget;
+  readonly guard: Guard;
+  /** The guard's own connection: its `max_page_count` is the room that it has. */
+  readonly database: Sqlite.Database;
+}
+
+async function openBounded(): Promise<Bounded> {
+  const budget = await openBudget('sqlite', { start: new Date().toISOString() });
+  const opened: Sqlite.Database[] = [];
+  const connection = openSqlite({
+    path: budget.target.url,
+    runtime: systemRuntime,
+    onOpen: (database) => opened.push(database),
+  });
+  const ledger = new Ledger({ connection, runtime: systemRuntime });
+  onTestFinished(() => ledger.close());
+  const config = { estimator: 'words', cacheReadPercent: 100, requestType: 'sdk' } as const;
+  return { budget, guard: new Guard(ledger, systemRuntime, config), database: opened[0]! };
+}
+
+/** Takes all room, and reserves until SQLite answers SQLITE_FULL, as it does for ENOSPC; how often that was admitted. */
+async function fill(database: Sqlite.Database, guard: Guard): Promise<number> {
+  database.pragma(`max_page_count = ${String(database.pragma('page_count', { simple: true }))}`);
+  for (let admitted = 0; admitted < 500; admitted += 1) {
+    if (!(await guard.reserve(tokens(1))).admitted) return admitted;
+  }
+  throw new Error('there was room for 500 reservations');
+}
