@@ -1,6 +1,12 @@
 import type { Duplex } from 'node:stream';
 import pg from 'pg';
-import { classify, explain, isMissingDatabase, isReadOnly, unreachable } from './postgres-errors.ts';
+import {
+  classify,
+  explain,
+  isMissingDatabase,
+  isReadOnly,
+  unreachable,
+} from './postgres-errors.ts';
 import { END_COLUMNS, INSERT_COLUMNS, RESERVE_COLUMNS, SQL } from './postgres-statements.ts';
 import type {
   AdjustmentKind,

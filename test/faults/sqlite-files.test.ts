@@ -10,7 +10,6 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import Sqlite from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemRuntime } from '../../src/platform/runtime.ts';
 import { counts, guardOn, idOf, openBudget, sql, tokens, type Budget } from '../support/budget.ts';

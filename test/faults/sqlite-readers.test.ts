@@ -36,7 +36,7 @@ describe('a reader that keeps its snapshot of the SQLite file for long', () => {
     const peak = walBytes();
     const before = made;
     const mainBytes = statSync(target.url).size;
-    await reserveUntil(() => made === before + 1_500);
+    await reserveUntil(() => made === before + 1_000);
     expect(walBytes()).toBeLessThan(peak + CHECKPOINT_BYTES / 4);
     expect(statSync(target.url).size).toBeGreaterThan(mainBytes);
     expect(slowestMs).toBeLessThan(3_000);
