@@ -1,5 +1,6 @@
 import Database from 'better-sqlite3';
 import { TokenctlError } from '../budget/errors.ts';
+import { mayWrite } from '../platform/files.ts';
 import type { Runtime } from '../platform/runtime.ts';
 import type {
   Connection,
@@ -30,6 +31,11 @@ export interface SqliteOptions {
 
 /** Opens an existing SQLite file. @throws database_missing, database_unusable */
 export function openSqliteFile(path: string): Database.Database {
+  // SQLite would open it for reading only, stay so when it becomes writable again, and leave a -shm
+  // and a -wal behind that nobody may write.
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) {
+    if (!mayWrite(file)) throw notWritable(file);
+  }
   let database: Database.Database;
   try {
     // No busy timeout: waiting in the driver would stop the event loop and starve other processes.
@@ -54,6 +60,13 @@ export function openSqliteFile(path: string): Database.Database {
   }
 }
 
+function notWritable(file: string, cause?: Error): TokenctlError {
+  return new TokenctlError('database_unusable', `${file} can't be written`, {
+    fix: 'give this user write access to the file and its directory',
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
 /** A driver's error while opening, as what an operator can do about it. */
 export function unusable(path: string, error: unknown): unknown {
   if (error instanceof TokenctlError || !(error instanceof Error)) return error;
@@ -67,7 +80,7 @@ export function unusable(path: string, error: unknown): unknown {
     return say('is damaged', 'restore a backup (the damaged file is left as it is)');
   }
   if (code.startsWith('SQLITE_READONLY') || code.startsWith('SQLITE_PERM')) {
-    return say("can't be written", 'give this user write access to the file and its directory');
+    return notWritable(path, error);
   }
   if (code.startsWith('SQLITE_CANTOPEN')) {
     return say("can't be opened", 'check that the directory exists and this user may write in it');
@@ -76,7 +89,13 @@ export function unusable(path: string, error: unknown): unknown {
     return say('is locked by another process', 'try again when that process is done');
   }
   if (code.startsWith('SQLITE_FULL')) return say("can't grow: the disk is full", 'free disk space');
-  if (code.startsWith('SQLITE_IOERR')) return say("can't be read", 'check the disk');
+  if (code.startsWith('SQLITE_IOERR')) {
+    const what = /WRITE|SYNC|TRUNCATE|SHMSIZE/.test(code) ? 'written' : 'read';
+    return say(
+      `can't be ${what} (${code})`,
+      'check the disk, and the limit of file sizes (ulimit -f)',
+    );
+  }
   return error;
 }
 

@@ -4,7 +4,10 @@
  */
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import Sqlite from 'better-sqlite3';
 import { openTokenctl } from 'tokenctl';
+import { churn } from './churn.mjs';
 
 const { databaseUrl, timeoutMs } = JSON.parse(process.argv[2]);
 const tokenctl = await openTokenctl({ databaseUrl, config: { timeoutMs } });
@@ -48,6 +51,27 @@ const work = {
     };
     return Promise.all(endings.map(end));
   },
+
+  /** Reserves and settles, going on after denials, until SIGUSR2. */
+  async churn({ tokens, callers }) {
+    let going = true;
+    process.once('SIGUSR2', () => (going = false));
+    return churn(tokenctl, { tokens, callers, goOn: () => going });
+  },
+
+  /** Has SQLite's write lock, as another program would, for so long. */
+  async lock({ forMs }) {
+    const database = new Sqlite(databaseUrl);
+    database.exec('BEGIN IMMEDIATE');
+    process.stdout.write('"locked"\n');
+    await sleep(forMs);
+    database.exec('COMMIT');
+    database.close();
+    return null;
+  },
+
+  /** The limits in force and what is counted, read only. */
+  status: () => tokenctl.status(),
 
   /** Reserves for ever; each acknowledged id is on the disk, in `journal`, before the next is asked for. */
   async journal({ tokens, callers, journal, settles = false }) {

@@ -13,7 +13,17 @@ const built = fileURLToPath(new URL('../../dist/index.js', import.meta.url));
 
 export interface Backend {
   /** Asks for one piece of work, and waits for its answer. */
-  ask<T>(command: { do: 'spend' | 'end' | 'journal' } & Record<string, unknown>): Promise<T>;
+  ask<T>(
+    command: { do: 'spend' | 'end' | 'journal' | 'churn' | 'lock' | 'status' } & Record<
+      string,
+      unknown
+    >,
+  ): Promise<T>;
+  /** The next line that it says by itself. */
+  hear(): Promise<unknown>;
+  readonly pid: number;
+  /** SIGUSR2 ends a churn. */
+  signal(name: 'SIGSTOP' | 'SIGCONT' | 'SIGUSR2'): void;
   /** Ends it as a crash would: no handler of it runs. */
   kill(): Promise<void>;
 }
@@ -53,6 +63,9 @@ export async function startBackend(
       child.stdin.write(`${JSON.stringify(command)}\n`);
       return (await answer()) as T;
     },
+    hear: answer,
+    pid: child.pid!,
+    signal: (name) => child.kill(name),
     kill,
   };
 }
