@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 
 /** What a call will have cost: tokens, nothing, or nobody knows. */
-export type Plan = number | 'nothing' | 'unknown';
+type Plan = number | 'nothing' | 'unknown';
 
 export interface JournaledCall {
   readonly tokens: number;

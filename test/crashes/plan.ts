@@ -9,7 +9,7 @@ export const POINTS = [
   'after the call, before the settle',
   'after the settle, before its journal',
 ] as const;
-export type Point = (typeof POINTS)[number];
+type Point = (typeof POINTS)[number];
 
 export type Death =
   /** Killed from outside, so many ms after its start, or after it was ready. */
@@ -18,7 +18,7 @@ export type Death =
   | { readonly at: Point; readonly passage: number };
 
 const RANDOM_DELAY_MS = 200;
-const PASSAGES = 12;
+const PASSAGES = 8;
 /** One in so many random kills hits a process that is still opening the database. */
 const STARTING = 8;
 

@@ -27,6 +27,7 @@ const LINES: readonly Line[] = [
   ['… expired, and charged in full', ({ states }) => states['expired'] ?? 0],
   ['calls journaled', ({ calls }) => calls.length],
   ['reservations of which nobody lived to hear', ({ unheard }) => unheard],
+  ['denied by a limit', ({ denied }) => denied],
   ['resets by the supervisor', ({ resets }) => resets],
   ...Object.entries(FINDINGS).map(([key, name]): Line => [
     `**${name}**`,

@@ -4,6 +4,7 @@ import type { Settings } from '../../src/budget/limits.ts';
 import type { DatabaseTarget } from '../../src/config/database.ts';
 import { Guard } from '../../src/guard/guard.ts';
 import { systemRuntime as runtime } from '../../src/platform/runtime.ts';
+import { query } from '../support/counts.ts';
 import { findWrongs, reservations, type Findings } from './checks.ts';
 import type { JournaledCall, Journals } from './journal.ts';
 import { planDeaths, type Death } from './plan.ts';
@@ -11,8 +12,8 @@ import { CALLERS, keepRoom, liveAndDie } from './supervisor.ts';
 import { watch, type WatchedLimit } from './watcher.ts';
 
 /** Tokens; small, so that the workers are denied again and again. */
-const LIMIT = 4_000;
-const OWN_LIMIT = 600;
+const LIMIT = 1_000;
+const OWN_LIMIT = 100;
 const TTL_SECONDS = 2;
 /** Due holds that one batch charges. */
 const EXPIRED_AT_ONCE = 256;
@@ -37,7 +38,7 @@ const SETTINGS: Settings = {
   aiTypes: { guardian: { hourly: OWN_LIMIT } },
 };
 
-export const WATCHED: readonly WatchedLimit[] = [
+const WATCHED: readonly WatchedLimit[] = [
   { aiType: null, window: 'month', tokens: LIMIT },
   { aiType: null, window: 'day', tokens: LIMIT },
   { aiType: null, window: 'hour', tokens: LIMIT },
@@ -64,6 +65,7 @@ export interface CrashReport extends Findings {
   readonly states: Readonly<Record<string, number>>;
   /** Reservations that no worker lived to journal. */
   readonly unheard: number;
+  readonly denied: number;
   readonly resets: number;
   readonly ms: number;
 }
@@ -75,16 +77,14 @@ export async function prepare(target: DatabaseTarget): Promise<void> {
 }
 
 export async function crashRun(options: CrashRunOptions): Promise<CrashReport> {
-  const { target, kills, seed, processes } = options;
+  const { target, kills, seed } = options;
   const startMs = runtime.monotonicMs();
   await prepare(target);
   const app = await openApp({ target, runtime, timeoutMs: 30_000 });
   try {
-    const stopResets = keepRoom(app, LIMIT);
-    const lives = await liveAndDie({ ...options, deaths: planDeaths(kills, seed) }).finally(() =>
-      stopResets(),
-    );
-    const resets = await stopResets();
+    const room = keepRoom(app, LIMIT);
+    const deaths = planDeaths(kills, seed);
+    const lives = await liveAndDie({ ...options, deaths }).finally(() => room.stop());
     await chargeWhatIsLeft(app, target);
     const found = await findWrongs(app, target, lives.journals, kills * CALLERS);
     return {
@@ -92,7 +92,7 @@ export async function crashRun(options: CrashRunOptions): Promise<CrashReport> {
       ...lives,
       ...found,
       ...(await tally(target, lives.journals)),
-      resets,
+      resets: room.resets(),
       ms: runtime.monotonicMs() - startMs,
     };
   } finally {
@@ -116,11 +116,15 @@ async function chargeWhatIsLeft(app: App, target: DatabaseTarget): Promise<void>
 }
 
 async function tally(target: DatabaseTarget, { calls }: Journals) {
+  const [denials] = await query(
+    target,
+    "SELECT sum(denied_count) AS many FROM token_usage_logs WHERE state = 'denied'",
+  );
   const states: Record<string, number> = { settled: 0, released: 0, expired: 0, reserved: 0 };
   let unheard = 0;
   for (const { id, state } of (await reservations(target)).values()) {
     states[state] = (states[state] ?? 0) + 1;
     if (!calls.has(id)) unheard += 1;
   }
-  return { calls: [...calls.values()], states, unheard };
+  return { calls: [...calls.values()], states, unheard, denied: Number(denials?.['many'] ?? 0) };
 }

@@ -90,11 +90,16 @@ async function live({ target, journal, keyed, unfinished, death }: Life): Promis
 /** How often it looks whether there is room, in ms. */
 const ROOM_EVERY_MS = 200;
 
+export interface Room {
+  readonly resets: () => number;
+  readonly stop: () => Promise<void>;
+}
+
 /**
  * Resets usage whenever half of the budget is used, so that calls are admitted and denied all the
- * time. Nothing else lowers usage, and a reset never raises it. Returns how to end this.
+ * time. Nothing else lowers usage, and a reset never raises it.
  */
-export function keepRoom(app: App, limit: number): () => Promise<number> {
+export function keepRoom(app: App, limit: number): Room {
   const stopping = new AbortController();
   let resets = 0;
   const working = (async () => {
@@ -109,9 +114,11 @@ export function keepRoom(app: App, limit: number): () => Promise<number> {
     }
   })();
   working.catch(() => undefined);
-  return async () => {
-    stopping.abort();
-    await working;
-    return resets;
+  return {
+    resets: () => resets,
+    stop() {
+      stopping.abort();
+      return working;
+    },
   };
 }

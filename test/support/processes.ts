@@ -16,7 +16,7 @@ export interface Script {
   /** How it ended. */
   readonly exited: Promise<{ readonly code: number | null; readonly signal: string | null }>;
   /** What it wrote to stderr so far. */
-  errors(): string;
+  readonly errors: () => string;
 }
 
 /** Starts a script of the tests, on the built library, with one argument of any kind. */
