@@ -43,7 +43,9 @@ export function startScript(
 
 export interface Backend {
   /** Asks for one piece of work, and waits for its answer. */
-  ask<T>(command: { do: 'spend' | 'end' | 'journal' } & Record<string, unknown>): Promise<T>;
+  ask<T>(
+    command: { do: 'spend' | 'end' | 'journal' | 'log' | 'clock' } & Record<string, unknown>,
+  ): Promise<T>;
   /** Ends it as a crash would: no handler of it runs. */
   kill(): Promise<void>;
 }
@@ -96,6 +98,16 @@ export async function until(
     if (performance.now() > deadlineMs) throw new Error(`not so within ${timeoutMs} ms`);
     await sleep(5);
   }
+}
+
+const clock = new URL('process-clock.mjs', import.meta.url).href;
+
+/** The environment of a real process whose clock starts at this instant, in ms. */
+export function clockAt(atMs: number): Record<string, string> {
+  return {
+    NODE_OPTIONS: `--import ${clock}`,
+    TEST_CLOCK: new Date(atMs).toISOString(),
+  };
 }
 
 const HOUR_MS = 3_600_000;
