@@ -15,15 +15,15 @@ const ZONES = [
   'Pacific/Apia',
 ];
 
-/** Half a minute before and after the clocks of a zone change, or its month ends. */
+/** Before and after the clocks of a zone change, or its month ends; each in another hour. */
 const INSTANTS = [
   ['2025-03-09T06:59:30', '2025-03-09T07:00:30'],
   ['2025-11-02T05:59:30', '2025-11-02T06:00:30'],
   ['2025-03-30T00:59:30', '2025-03-30T01:00:30', '2025-03-30T02:00:30'],
   ['2025-10-26T00:59:30', '2025-10-26T01:00:30', '2025-10-26T02:00:30'],
-  ['2025-10-04T15:29:30', '2025-10-04T15:30:30'],
+  ['2025-10-04T14:59:30', '2025-10-04T15:30:30'],
   ['2025-04-05T14:59:30', '2025-04-05T15:00:30'],
-  ['2025-05-31T18:29:30', '2025-05-31T18:30:30'],
+  ['2025-05-31T17:59:30', '2025-05-31T18:30:30'],
   ['2025-06-30T10:59:30', '2025-06-30T11:00:30'],
 ]
   .flat()
@@ -47,6 +47,19 @@ async function spend(backend: Backend): Promise<void> {
   const { ids } = await reserve(10);
   await backend.ask({ do: 'end', endings: [{ id: ids[0], input: 7, output: 0 }] });
   await reserve(5);
+}
+
+/** The hour is full in the eyes of each. */
+async function expectDenied(backends: readonly Backend[]): Promise<void> {
+  for (const backend of backends) {
+    const { codes } = await backend.ask<{ codes: object }>({
+      do: 'spend',
+      tokens: 1,
+      callers: 1,
+      most: 1,
+    });
+    expect(codes).toEqual({ window_exceeded: 1 });
+  }
 }
 
 /** `{ window: [used, held] }` of the global scope. */
@@ -98,13 +111,14 @@ function shown(at: string, used: number, held: number): unknown[] {
 
 describe('processes in five time zones, while clocks change', () => {
   it('count in the same windows on sqlite, and show the same', async () => {
-    const budget = await openBudget('sqlite');
+    const budget = await openBudget('sqlite', { global: { hourly: (7 + 5) * ZONES.length } });
     const backends = await startIn(ZONES, budget, clockAt(Date.parse('2025-03-01T00:00:00Z')));
     for (const instant of INSTANTS) {
       for (const backend of backends) {
         await backend.ask({ do: 'clock', at: `${instant}Z` });
         await spend(backend);
       }
+      await expectDenied(backends);
     }
     // When their time is over, the holds are charged where they were made.
     const last = '2026-01-01T00:00:30';
@@ -131,7 +145,10 @@ describe.each(DATABASES)('processes in five time zones on %s', (kind) => {
   it("count in the same windows as the server's own time, and show the same", async () => {
     await untilHourLasts(20_000);
     const now = new Date().toISOString();
-    const budget = await openBudget(kind, { start: now });
+    const budget = await openBudget(kind, {
+      start: now,
+      global: { hourly: (7 + 5 + 3) * ZONES.length },
+    });
     const backends = await startIn(ZONES, budget);
     await Promise.all(
       backends.map(async (backend) => {
@@ -139,6 +156,7 @@ describe.each(DATABASES)('processes in five time zones on %s', (kind) => {
         await backend.ask({ do: 'log', tokens: 3 });
       }),
     );
+    await expectDenied(backends);
     expect(await globalWindows(budget)).toEqual(expectedAt([now], 50, 25));
     expect(await statuses(budget)).toEqual(ZONES.map(() => shown(now, 50, 25)));
   });
