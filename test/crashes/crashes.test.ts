@@ -29,6 +29,7 @@ describe.each(DATABASES)('processes that are killed on %s', (kind) => {
     expect(report.calls.length).toBeGreaterThan(40);
     expect(report.states['settled']).toBeGreaterThan(20);
     expect(report.states['expired']).toBeGreaterThan(10);
+    expect(report.repeated).toBeGreaterThan(0);
     expect(report.denied).toBeGreaterThan(0);
   }, 90_000);
 });

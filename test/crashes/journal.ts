@@ -22,9 +22,19 @@ export class Journals {
   readonly calls = new Map<string, JournaledCall>();
   readonly endings = new Map<string, { readonly state: string; readonly charged: number }>();
 
-  /** Reads one dead process's journal; the calls with a key that it left unfinished. */
-  read(file: string): UnfinishedCall[] {
-    const open = new Map<string, UnfinishedCall>();
+  #repeated = 0;
+
+  /** How many calls were made once more, under the reservation that their key had already. */
+  get repeated(): number {
+    return this.#repeated;
+  }
+
+  /**
+   * Reads one dead process's journal; the calls with a key that it left unfinished. Those that it
+   * was to try again itself may be among them: it may have died before.
+   */
+  read(file: string, toldToTry: readonly UnfinishedCall[] = []): UnfinishedCall[] {
+    const open = new Map(toldToTry.map((call) => [call.key, call]));
     for (const line of existsSync(file) ? completeLines(file) : []) {
       const [what, name, ...rest] = line.split(' ') as [string, string, ...string[]];
       if (what === 'key') open.set(name, { key: name, tokens: Number(rest[0]), plan: rest[1]! });
@@ -38,6 +48,7 @@ export class Journals {
   #addCall(id: string, [tokens, plan, keyOrNone]: string[]): void {
     const key = keyOrNone === '-' ? null : keyOrNone!;
     const known = plan === 'nothing' || plan === 'unknown' ? plan : Number(plan);
+    if (this.calls.has(id)) this.#repeated += 1;
     this.calls.set(id, { tokens: Number(tokens), plan: known, key });
   }
 

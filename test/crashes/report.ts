@@ -26,6 +26,7 @@ const LINES: readonly Line[] = [
   ['… released', ({ states }) => states['released'] ?? 0],
   ['… expired, and charged in full', ({ states }) => states['expired'] ?? 0],
   ['calls journaled', ({ calls }) => calls.length],
+  ['… of these made again, with their key, after a death', ({ repeated }) => repeated],
   ['reservations of which nobody lived to hear', ({ unheard }) => unheard],
   ['denied by a limit', ({ denied }) => denied],
   ['resets by the supervisor', ({ resets }) => resets],

@@ -62,6 +62,8 @@ export interface CrashReport extends Findings {
   /** Workers that ended otherwise than by their kill. */
   readonly failures: readonly string[];
   readonly calls: readonly JournaledCall[];
+  /** Calls made once more with their key, after the process had died. */
+  readonly repeated: number;
   readonly states: Readonly<Record<string, number>>;
   /** Reservations that no worker lived to journal. */
   readonly unheard: number;
@@ -115,7 +117,7 @@ async function chargeWhatIsLeft(app: App, target: DatabaseTarget): Promise<void>
   }
 }
 
-async function tally(target: DatabaseTarget, { calls }: Journals) {
+async function tally(target: DatabaseTarget, { calls, repeated }: Journals) {
   const [denials] = await query(
     target,
     "SELECT sum(denied_count) AS many FROM token_usage_logs WHERE state = 'denied'",
@@ -126,5 +128,11 @@ async function tally(target: DatabaseTarget, { calls }: Journals) {
     states[state] = (states[state] ?? 0) + 1;
     if (!calls.has(id)) unheard += 1;
   }
-  return { calls: [...calls.values()], states, unheard, denied: Number(denials?.['many'] ?? 0) };
+  return {
+    calls: [...calls.values()],
+    repeated,
+    states,
+    unheard,
+    denied: Number(denials?.['many'] ?? 0),
+  };
 }

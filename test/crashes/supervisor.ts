@@ -43,7 +43,7 @@ export async function liveAndDie(options: LivesOptions): Promise<Lives> {
     for (const [life, death] of numbered) {
       const journal = join(options.directory, `${life}.journal`);
       const failure = await live({ ...options, journal, keyed, unfinished, death });
-      unfinished = lives.journals.read(journal);
+      unfinished = lives.journals.read(journal, unfinished);
       if (failure === null) lives.died.push(death);
       else lives.failures.push(`worker ${life} (${death.at}): ${failure}`);
       if (lives.failures.length >= FAILURES) return;
