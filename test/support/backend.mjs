@@ -94,7 +94,7 @@ const work = {
     return null;
   },
 
-  /** This process's own clock, in ms; set first where `at` is given and process-clock.mjs preloaded. */
+  /** This process's own clock, in ms; `at` stops it there, where process-clock.mjs is preloaded. */
   async clock({ at }) {
     if (at !== undefined) globalThis.setProcessClock(at);
     return Date.now();

@@ -1,24 +1,22 @@
 /**
  * Preloaded into a real process (`node --import`): its clock starts at the instant that TEST_CLOCK
- * names, goes on from there, and can be set again with `setProcessClock`.
+ * names and goes on from there, until `setProcessClock` stops it at another one.
  */
 const RealDate = globalThis.Date;
-let shiftMs = 0;
+const shiftMs = RealDate.parse(process.env.TEST_CLOCK) - RealDate.now();
+let stoppedMs = null;
 
 globalThis.setProcessClock = (instant) => {
-  shiftMs = RealDate.parse(instant) - RealDate.now();
+  stoppedMs = RealDate.parse(instant);
 };
 
 globalThis.Date = class Date extends RealDate {
   constructor(...args) {
-    if (args.length === 0) super(RealDate.now() + shiftMs);
+    if (args.length === 0) super(Date.now());
     else super(...args);
   }
 
   static now() {
-    return RealDate.now() + shiftMs;
+    return stoppedMs ?? RealDate.now() + shiftMs;
   }
 };
-
-const start = process.env.TEST_CLOCK;
-if (start !== undefined) globalThis.setProcessClock(start);

@@ -62,11 +62,17 @@ it('a clock that steps back neither ends a hold early nor forgets its time', asy
     [0, 1],
     [0, 100],
   ]);
+  await at('13:00:10.999');
+  await spend(1);
+  expect(await hours()).toEqual([
+    [1, 0],
+    [0, 101],
+  ]);
   await at('13:00:11');
   await spend(1);
   expect(await hours()).toEqual([
     [1, 0],
-    [100, 1],
+    [100, 2],
   ]);
   const [{ created_at: created, settled_at: ended } = {}] = await sql(
     target,
@@ -80,10 +86,10 @@ it('a clock that steps back frees no request rate', async () => {
   const { at, spend } = await openAt({ requestsPerMinute: 3 });
   await at('13:00:01');
   expect((await spend(1, 3)).ids).toHaveLength(3);
-  for (const time of ['12:59:58', '13:00:01', '13:00:30']) {
+  for (const time of ['12:59:58', '13:00:01', '13:01:00.999']) {
     await at(time);
     expect((await spend(1)).codes).toEqual({ rate_exceeded: 1 });
   }
-  await at('13:01:02');
+  await at('13:01:01');
   expect((await spend(1, 4)).ids).toHaveLength(3);
 });
