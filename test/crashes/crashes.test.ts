@@ -11,6 +11,7 @@ import { Journals } from './journal.ts';
 import { POINTS } from './plan.ts';
 import { wrongs } from './report.ts';
 import { crashRun, prepare } from './run.ts';
+import { liveAndDie } from './supervisor.ts';
 import { overshoots } from './watcher.ts';
 
 describe.each(DATABASES)('processes that are killed on %s', (kind) => {
@@ -32,6 +33,24 @@ describe.each(DATABASES)('processes that are killed on %s', (kind) => {
     expect(report.repeated).toBeGreaterThan(0);
     expect(report.denied).toBeGreaterThan(0);
   }, 90_000);
+});
+
+it('a worker that ends otherwise than by its kill is a finding', async () => {
+  const target = await emptyDatabase('sqlite');
+  const { died, failures } = await liveAndDie({
+    target,
+    directory: temporaryDirectory(),
+    deaths: [
+      { at: 'before COMMIT', passage: 1 },
+      { at: 'random', after: 'ready', delayMs: 1_000 },
+    ],
+    processes: 1,
+  });
+  expect(died).toEqual([]);
+  expect(failures).toEqual([
+    expect.stringContaining('worker 0 (before COMMIT): ended by itself (1)'),
+    expect.stringContaining('there is no database'),
+  ]);
 });
 
 const ID = '0193a000-0000-7000-8000-00000000000';

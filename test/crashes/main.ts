@@ -29,6 +29,7 @@ async function runOn(name: DatabaseName): Promise<CrashReport> {
   const directory = mkdtempSync(join(tmpdir(), 'tokenctl-crashes-'));
   const server = name === 'postgresql' ? await startPostgres() : null;
   try {
+    console.error(`${name}: ${count('kills')} kills …`);
     const url = server?.adminUrl ?? join(directory, 'budget.db');
     const report = await crashRun({
       target: parseDatabase(url, '--database', 'flag', '/'),

@@ -72,13 +72,14 @@ async function live({ target, journal, keyed, unfinished, death }: Life): Promis
   const late = new AbortController();
   const timeUp = sleep(LIFE_MS, 'late', { signal: late.signal }).catch(() => 'in time');
   try {
-    if (death.at === 'random') {
-      if (death.after === 'ready') await Promise.race([ready, exited, timeUp]);
-      await Promise.race([sleep(death.delayMs), exited]);
-    } else if ((await Promise.race([exited, timeUp])) === 'late') {
-      return `still lived after ${LIFE_MS} ms`;
+    const random = death.at === 'random';
+    const awaited = random ? death.after === 'ready' && Promise.race([ready, exited]) : exited;
+    if ((await Promise.race([awaited, timeUp])) === 'late') {
+      return `did not come so far within ${LIFE_MS} ms`;
     }
-    if (child.exitCode !== null) return `ended by itself (${child.exitCode}): ${errors()}`;
+    if (random) await Promise.race([sleep(death.delayMs), exited]);
+    const alone = child.exitCode ?? (random ? child.signalCode : null);
+    if (alone !== null) return `ended by itself (${alone}): ${errors()}`;
     return null;
   } finally {
     late.abort();

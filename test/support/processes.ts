@@ -13,7 +13,7 @@ const built = fileURLToPath(new URL('../../dist/index.js', import.meta.url));
 
 export interface Script {
   readonly child: ChildProcessWithoutNullStreams;
-  /** How it ended. */
+  /** How it ended, when all that it wrote was read. */
   readonly exited: Promise<{ readonly code: number | null; readonly signal: string | null }>;
   /** What it wrote to stderr so far. */
   readonly errors: () => string;
@@ -34,7 +34,7 @@ export function startScript(
   child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
   // Written to after it was killed.
   child.stdin.on('error', () => undefined);
-  const exited = once(child, 'exit').then(([code, signal]: unknown[]) => ({
+  const exited = once(child, 'close').then(([code, signal]: unknown[]) => ({
     code: code as number | null,
     signal: signal as string | null,
   }));
