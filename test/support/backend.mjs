@@ -6,6 +6,7 @@ import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Sqlite from 'better-sqlite3';
+import pg from 'pg';
 import { openTokenctl } from 'tokenctl';
 import { churn } from './churn.mjs';
 
@@ -93,6 +94,33 @@ const work = {
     };
     await Promise.all(Array.from({ length: callers }, caller));
     return null;
+  },
+
+  /** Logs calls past the library, a plain INSERT each; without `at`, the database names the time. */
+  async log({ tokens, at = [undefined] }) {
+    const insert = (time) => {
+      const columns = ['ai_type', 'tokens_in', 'total_tokens', ...(time ? ['created_at'] : [])];
+      const values = ["'foreign'", tokens, tokens, ...(time ? [`'${time}'`] : [])];
+      return `INSERT INTO token_usage_logs (${columns.join(', ')}) VALUES (${values.join(', ')})`;
+    };
+    const statements = at.map(insert).join('; ');
+    if (databaseUrl.startsWith('postgresql:')) {
+      const client = new pg.Client({ connectionString: databaseUrl });
+      await client.connect();
+      await client.query(statements);
+      await client.end();
+    } else {
+      const database = new Sqlite(databaseUrl, { timeout: 10_000 });
+      database.exec(statements);
+      database.close();
+    }
+    return null;
+  },
+
+  /** This process's own clock, in ms; `at` stops it there, where process-clock.mjs is preloaded. */
+  async clock({ at }) {
+    if (at !== undefined) globalThis.setProcessClock(at);
+    return Date.now();
   },
 };
 
