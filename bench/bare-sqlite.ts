@@ -23,15 +23,12 @@ export function barePairs(
   const windows = database.prepare(
     'SELECT * FROM usage_windows WHERE window_start = ? AND scope_kind = ? AND scope_name = ?',
   );
-  const byId = database.prepare(
-    'SELECT id, state, reserved_tokens FROM token_usage_logs WHERE id = ?',
-  );
   const insert = database.prepare(
     `INSERT INTO token_usage_logs (id, ai_type, month_year, request_id, tokens_in, tokens_out, total_tokens,
        model_used, request_type, success, error_message, created_at, state, reserved_tokens, reserved_input_tokens,
        request_items, denied_count, expires_at, settled_at, idempotency_key, verdict, counted_at_ms, counted_as,
        charged_after_adjustment)
-     VALUES (?, 'bench', ?, NULL, 0, 0, 0, NULL, 'sdk', 1, NULL, ?, 'reserved', 100, 80, 1, 1, ?, NULL, ?, NULL, ?, 'bench',
+     VALUES (?, 'bench', ?, NULL, 0, 0, 0, NULL, 'sdk', 1, NULL, ?, 'reserved', 100, 80, 1, 1, ?, NULL, NULL, NULL, ?, 'bench',
        coalesce((SELECT max(id) FROM usage_adjustments), 0))`,
   );
   const update = database.prepare(
@@ -39,7 +36,7 @@ export function barePairs(
        charged_after_adjustment = CASE WHEN state = 'reserved' THEN coalesce((SELECT max(id) FROM usage_adjustments), 0) ELSE charged_after_adjustment END,
        state = 'settled', tokens_in = 60, tokens_out = 12, total_tokens = 72, cache_creation_tokens = 0, cache_read_tokens = 0,
        success = 1, error_message = NULL, model_used = coalesce(NULL, model_used), settled_at = ?
-     WHERE id = ?`,
+     WHERE id = ? AND state = 'reserved'`,
   );
   const [begin, commit] = [database.prepare('BEGIN IMMEDIATE'), database.prepare('COMMIT')];
   const start = performance.now();
@@ -60,12 +57,11 @@ export function barePairs(
     }
     const expires = writtenTime(nowMs + 600_000);
     for (const id of ids) {
-      insert.run(id, now.slice(0, 7), now, expires, systemRuntime.newId(), nowMs);
+      insert.run(id, now.slice(0, 7), now, expires, nowMs);
     }
     commit.run();
     begin.run();
     due.all(now);
-    for (const id of ids) byId.get(id);
     for (const id of ids) update.run(now, id);
     commit.run();
     pairs += batch;

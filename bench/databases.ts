@@ -6,25 +6,43 @@ import { Guard } from '../src/guard/guard.ts';
 import { systemRuntime } from '../src/platform/runtime.ts';
 import { startPostgres } from '../test/support/postgres-server.ts';
 
-/** Budgets that never bind, so that what is measured is the ledger. */
-export async function openBudget(target: DatabaseTarget): Promise<{ app: App; guard: Guard }> {
+/** A new budget of so many tokens a month, the only limit. By default it never binds, so that what is measured is the ledger. */
+export async function openBudget(
+  target: DatabaseTarget,
+  monthly = 1_000_000_000_000,
+): Promise<OpenGuard> {
   await migrateDatabase({ target, runtime: systemRuntime, dryRun: false, firstSettings: null });
-  const app = await openApp({ target, runtime: systemRuntime });
-  await app.changeLimits(
+  const opened = await openGuard(target);
+  await opened.app.changeLimits(
     () => ({
       global: {
-        monthly: 1_000_000_000_000,
+        monthly,
+        enforcedShare: 100,
         daily: 'off',
         hourly: 'off',
         request: 'off',
         tokensPerRequest: 'off',
         requestsPerMinute: 'off',
         requestsPerDay: 'off',
+        warning: 'off',
+        critical: 'off',
+        emergency: 'off',
       },
       aiTypes: {},
     }),
     { source: 'bench', actor: null, reason: null },
   );
+  return opened;
+}
+
+export interface OpenGuard {
+  readonly app: App;
+  readonly guard: Guard;
+}
+
+/** A guard on a budget that exists. */
+export async function openGuard(target: DatabaseTarget): Promise<OpenGuard> {
+  const app = await openApp({ target, runtime: systemRuntime });
   const guard = new Guard(app.ledger, systemRuntime, {
     estimator: 'words',
     cacheReadPercent: 100,
@@ -34,7 +52,12 @@ export async function openBudget(target: DatabaseTarget): Promise<{ app: App; gu
 }
 
 export function sqliteTarget(folder: string, name: string): DatabaseTarget {
-  return parseDatabase(join(folder, name), 'bench', 'flag', '/');
+  return benchTarget(join(folder, name));
+}
+
+/** The database of a path or URL. */
+export function benchTarget(place: string): DatabaseTarget {
+  return parseDatabase(place, 'bench', 'flag', '/');
 }
 
 export interface PostgresBench {
@@ -53,7 +76,7 @@ export async function startPostgresBench(): Promise<PostgresBench> {
       await client.end();
       const url = new URL(server.adminUrl);
       url.pathname = `/${name}`;
-      return parseDatabase(url.href, 'bench', 'flag', '/');
+      return benchTarget(url.href);
     },
     stop: () => server.stop(),
   };

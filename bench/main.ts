@@ -2,10 +2,11 @@ import { cpus, totalmem } from 'node:os';
 import { contention } from './contention.ts';
 import { memory } from './memory.ts';
 import { starting } from './starting.ts';
+import { sustained } from './sustained.ts';
 import { throughput } from './throughput.ts';
 
 /** `npm run bench`, or `npm run bench -- throughput` for some of it. */
-const benches = { starting, throughput, contention, memory };
+const benches = { starting, throughput, sustained, contention, memory };
 
 const chosen = process.argv.slice(2);
 console.log(

@@ -31,13 +31,8 @@ export interface Peer {
 
 /** rate-limiter-flexible with its Prisma store on PostgreSQL: one shared budget, one window. */
 export async function rateLimiterPrisma(url: string): Promise<Peer> {
-  const client = await prismaClient(url);
-  const limiter = new RateLimiterPrisma({
-    storeClient: client,
-    points: 2_000_000_000,
-    duration: 3_600,
-    clearExpiredByTimeout: false,
-  });
+  await createPrismaStore(url);
+  const { limiter, close } = await openPrismaLimiter(url, 2_000_000_000);
   return {
     async consume(callers, forMs) {
       const start = performance.now();
@@ -52,15 +47,41 @@ export async function rateLimiterPrisma(url: string): Promise<Peer> {
       );
       return { calls, ms: performance.now() - start };
     },
-    close: () => client.$disconnect(),
+    close,
   };
+}
+
+export interface PrismaLimiter {
+  readonly limiter: RateLimiterPrisma;
+  readonly close: () => Promise<void>;
+}
+
+/** A limiter of so many points an hour, on a store that `createPrismaStore` made. */
+export async function openPrismaLimiter(
+  url: string,
+  points: number,
+  connections = 10,
+): Promise<PrismaLimiter> {
+  const { PrismaClient } = (await import(pathToFileURL(join(FOLDER, 'client/client.ts')).href)) as {
+    PrismaClient: new (options: { adapter: PrismaPg }) => Client;
+  };
+  const adapter = new PrismaPg({ connectionString: url, max: connections });
+  const client = new PrismaClient({ adapter });
+  const limiter = new RateLimiterPrisma({
+    storeClient: client,
+    points,
+    duration: 3_600,
+    clearExpiredByTimeout: false,
+  });
+  return { limiter, close: () => client.$disconnect() };
 }
 
 interface Client {
   $disconnect(): Promise<void>;
 }
 
-async function prismaClient(url: string): Promise<Client> {
+/** Generates the store's client and makes its table. */
+export async function createPrismaStore(url: string): Promise<void> {
   mkdirSync(FOLDER, { recursive: true });
   writeFileSync(join(FOLDER, 'schema.prisma'), SCHEMA);
   execFileSync(
@@ -84,8 +105,4 @@ async function prismaClient(url: string): Promise<Client> {
     'CREATE TABLE "RateLimiterFlexible" (key text PRIMARY KEY, points integer NOT NULL, expire timestamp(3))',
   );
   await setup.end();
-  const { PrismaClient } = (await import(pathToFileURL(join(FOLDER, 'client/client.ts')).href)) as {
-    PrismaClient: new (options: { adapter: PrismaPg }) => Client;
-  };
-  return new PrismaClient({ adapter: new PrismaPg({ connectionString: url }) });
 }

@@ -3,7 +3,7 @@ import { ownLimits, resolveLimits, type Limit, type Limits, type ScopeLimits } f
 import { PROFILES } from './settings.ts';
 import { MAX_TOKENS } from './tokens.ts';
 import type { Estimate, Reason } from './verdict.ts';
-import { isoTime, WINDOW_KINDS, windowsAt, type Window, type WindowKind } from './windows.ts';
+import { isoTime, WINDOW_KINDS, windowAt, type WindowKind } from './windows.ts';
 
 /**
  * The one decision of the product, as a pure function: every path (command line, library, API,
@@ -63,12 +63,11 @@ export function decide(
   nowMs: number,
 ): Decision {
   const level = levelAt(counters.global.month.used + counters.global.month.held, limits);
-  const windows = windowsAt(nowMs);
   const reasons = [
-    ...levelReasons(limits, counters, request, level, windows.month),
+    ...levelReasons(limits, counters, request, level, nowMs),
     ...sizeReasons(limits, request),
-    ...windowReasons(limits, counters, request, windows),
-    ...rateReasons(limits, counters, request, nowMs, windows.day),
+    ...windowReasons(limits, counters, request, nowMs),
+    ...rateReasons(limits, counters, request, nowMs),
   ];
   return {
     admitted: reasons.length === 0,
@@ -136,7 +135,7 @@ function levelReasons(
   counters: Counters,
   request: AdmissionRequest,
   level: Level,
-  month: Window,
+  nowMs: number,
 ): Reason[] {
   const { used, held } = counters.global.month;
   const requested = request.estimate.total;
@@ -153,7 +152,7 @@ function levelReasons(
         held,
         requested,
         canEverPass,
-        retryAt: canEverPass ? isoTime(month.resetsAtMs) : null,
+        retryAt: canEverPass ? resetOf('month', nowMs) : null,
         message: `emergency: ${sum(used, held)} of the month's tokens reach ${text(limits.emergencyAt)} (${text(limits.emergency)} % of ${text(limits.enforcedMonthly)}), so every request is denied until the month resets`,
         fix: 'tokenctl limits set monthly=N, or tokenctl reset --window month --reason R',
       },
@@ -171,7 +170,7 @@ function levelReasons(
         held,
         requested: request.largestItem,
         canEverPass: true,
-        retryAt: isoTime(month.resetsAtMs),
+        retryAt: resetOf('month', nowMs),
         message: `critical: ${sum(used, held)} of the month's tokens reach ${text(limits.criticalAt)}, so a request may have at most ${String(largest)} tokens, not ${String(request.largestItem)}`,
         fix: `send at most ${String(largest)} tokens, or tokenctl limits set criticalRequest=${String(request.largestItem)}`,
       },
@@ -236,7 +235,7 @@ function windowReasons(
   limits: Limits,
   counters: Counters,
   request: AdmissionRequest,
-  windows: Record<WindowKind, Window>,
+  nowMs: number,
 ): Reason[] {
   const requested = request.estimate.total;
   return scopesOf(limits, counters, request.aiType).flatMap(({ name, own, counts }) =>
@@ -257,7 +256,7 @@ function windowReasons(
           held,
           requested,
           canEverPass,
-          retryAt: canEverPass ? isoTime(windows[kind].resetsAtMs) : null,
+          retryAt: canEverPass ? resetOf(kind, nowMs) : null,
           message: canEverPass
             ? `${kind}: ${String(used)} used + ${String(held)} held + ${String(requested)} requested is above ${whose} of ${String(limit)}`
             : `${kind}: ${whose} of ${String(limit)} makes a request of ${String(requested)} tokens impossible`,
@@ -306,7 +305,6 @@ function rateReasons(
   counters: Counters,
   request: AdmissionRequest,
   nowMs: number,
-  day: Window,
 ): Reason[] {
   const reasons: Reason[] = [];
   const add = (
@@ -344,7 +342,7 @@ function rateReasons(
   }
   const perDay = limits.requestsPerDay;
   if (perDay !== null && counters.requestsToday + request.items > perDay) {
-    add('day', 'requestsPerDay', perDay, counters.requestsToday, day.resetsAtMs);
+    add('day', 'requestsPerDay', perDay, counters.requestsToday, windowAt('day', nowMs).resetsAtMs);
   }
   return reasons;
 }
@@ -376,6 +374,11 @@ export function minuteRetryAt(
     if (over <= 0) return request.atMs + MINUTE_MS;
   }
   return nowMs + MINUTE_MS;
+}
+
+/** When the window that holds an instant ends. */
+function resetOf(kind: WindowKind, nowMs: number): string {
+  return isoTime(windowAt(kind, nowMs).resetsAtMs);
 }
 
 function retryOf(reasons: readonly Reason[]): string | null {

@@ -142,11 +142,15 @@ function endedLog(
   usage: SettledUsage,
   command: { readonly errorMessage: string | null; readonly model?: string | null },
 ): EndedLog {
+  const { tokensIn, tokensOut, cacheCreationTokens, cacheReadTokens } = usage;
   return {
     id,
     state,
-    ...usage,
-    totalTokens: usage.tokensIn + usage.tokensOut,
+    tokensIn,
+    tokensOut,
+    totalTokens: tokensIn + tokensOut,
+    cacheCreationTokens,
+    cacheReadTokens,
     errorMessage: command.errorMessage,
     model: command.model ?? null,
   };
@@ -255,9 +259,10 @@ function* admitReservations(
       outcomes.set(command, repeated(command, before, largest));
       continue;
     }
-    const { reasons, retryAt, ...decision } = decide(limits, counters.of(aiType), command, nowMs);
+    const decision = decide(limits, counters.of(aiType), command, nowMs);
     if (!decision.admitted) {
-      const verdict = verdictOf(command, reasons, retryAt, decision.largestAdmissible, null);
+      const { reasons, retryAt, largestAdmissible: most } = decision;
+      const verdict = verdictOf(command, reasons, retryAt, most, null);
       outcomes.set(command, { kind: 'verdict', verdict });
       // A denial binds nothing: made again, it is another row.
       denied.push(deniedLog(command, context.newId(), nowMs, verdict));
@@ -271,7 +276,7 @@ function* admitReservations(
     outcomes.set(command, { kind: 'verdict', verdict });
     const row = reservedLog(command, nowMs, expiresAtMs);
     admitted.push(row);
-    known.set(keyOf(command), { ...row, expiresAtMs });
+    if (command.idempotencyKey !== null) known.set(keyOf(command), { ...row, expiresAtMs });
   }
   const plan = planDenials(denied, context.seenDenials, nowMs);
   const written = [...admitted, ...plan.rows];
@@ -350,45 +355,68 @@ function verdictOf(
 }
 
 function reservedLog(command: ReserveCommand, atMs: number, expiresAtMs: number): NewLog {
-  return {
-    ...newLog(command, command.id, atMs),
+  const { estimate, idempotencyKey } = command;
+  return newLog(command, command.id, atMs, {
     state: 'reserved',
-    idempotencyKey: command.idempotencyKey,
-    reservedTokens: command.estimate.total,
-    reservedInputTokens: command.estimate.input,
+    idempotencyKey,
+    reservedTokens: estimate.total,
+    reservedInputTokens: estimate.input,
     expiresAtMs,
-  };
+    success: true,
+    errorMessage: null,
+    verdict: null,
+  });
 }
 
 function deniedLog(command: ReserveCommand, id: string, atMs: number, verdict: Verdict): NewLog {
-  return {
-    ...newLog(command, id, atMs),
+  return newLog(command, id, atMs, {
     state: 'denied',
+    idempotencyKey: null,
+    reservedTokens: 0,
+    reservedInputTokens: 0,
+    expiresAtMs: null,
     success: false,
     errorMessage: verdict.reasons[0]?.message ?? null,
     verdict: JSON.stringify(verdict),
-  };
+  });
 }
 
-function newLog(command: ReserveCommand, id: string, atMs: number): Omit<NewLog, 'state'> {
+type Differing =
+  | 'state'
+  | 'idempotencyKey'
+  | 'reservedTokens'
+  | 'reservedInputTokens'
+  | 'expiresAtMs'
+  | 'success'
+  | 'errorMessage'
+  | 'verdict';
+
+/** Each field by name, as spreading objects of this size is slow, and every reserve makes one. */
+function newLog(
+  command: ReserveCommand,
+  id: string,
+  atMs: number,
+  differing: Pick<NewLog, Differing>,
+): NewLog {
   return {
     id,
     aiType: command.aiType,
+    state: differing.state,
     atMs,
     requestId: command.requestId,
-    idempotencyKey: null,
+    idempotencyKey: differing.idempotencyKey,
     model: command.model,
     requestType: command.requestType,
-    reservedTokens: 0,
-    reservedInputTokens: 0,
+    reservedTokens: differing.reservedTokens,
+    reservedInputTokens: differing.reservedInputTokens,
     requestItems: command.items,
-    expiresAtMs: null,
+    expiresAtMs: differing.expiresAtMs,
     tokensIn: 0,
     tokensOut: 0,
     totalTokens: 0,
-    success: true,
-    errorMessage: null,
+    success: differing.success,
+    errorMessage: differing.errorMessage,
     deniedCount: 1,
-    verdict: null,
+    verdict: differing.verdict,
   };
 }

@@ -152,7 +152,8 @@ export class Ledger {
       } else {
         const queue = command.kind === 'reserve' ? this.#reserves : this.#ends;
         if (queue.push(waiting)) this.#start();
-        else this.#refuseFull(waiting, queue.size);
+        // Not at once: callers that try again at once must not keep the event loop to themselves.
+        else void this.#runtime.yield().then(() => this.#refuseFull(waiting, queue.size));
       }
     });
   }
@@ -210,6 +211,7 @@ export class Ledger {
           for (const waiting of batch) await this.#commitAlone(waiting);
         } else {
           for (const waiting of batch) this.#fail(waiting, error, kind);
+          await this.#runtime.yield();
         }
       }
     }

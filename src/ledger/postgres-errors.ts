@@ -13,6 +13,11 @@ export function isMissingDatabase(error: unknown): boolean {
   return codeOf(error) === '3D000';
 }
 
+/** The session can't write; a new one may, or reach the server that took over. */
+export function isReadOnly(error: unknown): boolean {
+  return codeOf(error) === '25006';
+}
+
 /** Why the server can't be used, in a few words, without the password. */
 export function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

@@ -1,6 +1,12 @@
 import type { Duplex } from 'node:stream';
 import pg from 'pg';
-import { classify, explain, isMissingDatabase, unreachable } from './postgres-errors.ts';
+import {
+  classify,
+  explain,
+  isMissingDatabase,
+  isReadOnly,
+  unreachable,
+} from './postgres-errors.ts';
 import { END_COLUMNS, INSERT_COLUMNS, RESERVE_COLUMNS, SQL } from './postgres-statements.ts';
 import type {
   AdjustmentKind,
@@ -27,7 +33,7 @@ export interface PostgresOptions {
   readonly url: string;
   /** Replaces the database's clock, for tests. */
   readonly nowMs?: () => number;
-  /** The longest that connecting or one statement may take, in ms. */
+  /** The longest that connecting, one statement or the wait for a turn may take, in ms; a transaction takes at most twice that. */
   readonly timeoutMs?: number;
   /** Runs on every new connection, before anything else: refuses a schema that does not fit. */
   readonly onConnect?: (client: pg.Client) => Promise<void>;
@@ -45,6 +51,7 @@ const FOLDED_AT_ONCE = 10_000;
 export async function connectPostgres(
   target: PostgresTarget,
   timeoutMs: number,
+  onStart?: (client: pg.Client) => void,
 ): Promise<pg.Client> {
   const client = new pg.Client({
     ...target.config,
@@ -56,6 +63,7 @@ export async function connectPostgres(
   });
   // A connection lost while idle is reported here; the next statement fails and reconnects.
   client.on('error', () => undefined);
+  onStart?.(client);
   try {
     await client.connect();
     await client.query(
@@ -71,10 +79,15 @@ export async function connectPostgres(
   return client;
 }
 
+/** Hangs up at once: what waits for an answer fails with the error. */
+function cutOff(client: pg.Client, error?: Error): void {
+  const { connection } = client as unknown as { connection: { stream: Duplex } };
+  connection.stream.destroy(error);
+}
+
 /** Ends a connection; a peer that does not say goodbye in time is hung up on, or it would never end. */
 async function hangUp(client: pg.Client, timeoutMs: number): Promise<void> {
-  const { connection } = client as unknown as { connection: { stream: Duplex } };
-  const timer = setTimeout(() => connection.stream.destroy(), Math.min(timeoutMs, 1_000));
+  const timer = setTimeout(() => cutOff(client), Math.min(timeoutMs, 1_000));
   await client.end().catch(() => undefined);
   clearTimeout(timer);
 }
@@ -101,8 +114,11 @@ export function openPostgres(options: PostgresOptions): Connection {
       ? 'floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
       : null;
   let client: pg.Client | null = null;
+  /** The same, or what is still connecting. */
+  let newest: pg.Client | null = null;
   /** Transactions take turns on the one connection. */
   let turn: Promise<unknown> = Promise.resolve();
+  const tooLate = (): Error => new Error(`timeout: no answer within ${String(timeoutMs)} ms`);
 
   const drop = (): void => {
     const lost = client;
@@ -112,7 +128,9 @@ export function openPostgres(options: PostgresOptions): Connection {
   };
 
   const connect = async (): Promise<pg.Client> => {
-    const fresh = await connectPostgres(target, timeoutMs).catch((error: unknown) => {
+    const fresh = await connectPostgres(target, timeoutMs, (starting) => {
+      newest = starting;
+    }).catch((error: unknown) => {
       throw isMissingDatabase(error) ? unreachable(target, error) : error;
     });
     try {
@@ -140,19 +158,35 @@ export function openPostgres(options: PostgresOptions): Connection {
       await open.query('COMMIT');
       return result;
     } catch (error) {
-      if (classify(error) === 'lost') drop();
+      if (classify(error) === 'lost' || isReadOnly(error)) drop();
       else await open.query('ROLLBACK').catch(drop);
       throw error;
     }
+  };
+
+  /** Connecting and every statement together: each alone in time may be too long in sum. */
+  const runInTime = async <T>(mode: Mode, work: (ops: Operations) => Step<T>): Promise<T> => {
+    const timer = setTimeout(() => {
+      if (newest !== null) cutOff(newest, tooLate());
+    }, timeoutMs * 2);
+    return run(mode, work).finally(() => clearTimeout(timer));
   };
 
   return {
     kind: 'postgresql',
     location: target.location,
     transaction(mode, work) {
-      const mine = turn.then(() => run(mode, work));
-      turn = mine.catch(() => undefined);
-      return mine;
+      return new Promise((resolve, reject) => {
+        let waits = true;
+        const timer = setTimeout(() => {
+          waits = false;
+          reject(tooLate());
+        }, timeoutMs);
+        turn = turn.then(async () => {
+          clearTimeout(timer);
+          if (waits) await runInTime(mode, work).then(resolve, reject);
+        });
+      });
     },
     classify,
     explain,

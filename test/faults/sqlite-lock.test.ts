@@ -2,7 +2,19 @@ import Sqlite from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { runGuarded } from '../../src/guard/run.ts';
 import { systemRuntime } from '../../src/platform/runtime.ts';
-import { counts, everywhere, idOf, openBudget, tokens, type Budget } from '../support/budget.ts';
+import {
+  counts,
+  everywhere,
+  idOf,
+  openBudget,
+  sql,
+  tokens,
+  type Budget,
+} from '../support/budget.ts';
+import type { Churned } from '../support/churn.d.mts';
+import { churn } from '../support/churn.mjs';
+import { expectKept } from '../support/kept.ts';
+import { startBackend, until } from '../support/processes.ts';
 
 /** Another program that has the write lock until it lets go. */
 function lock({ target }: Budget): () => void {
@@ -14,28 +26,42 @@ function lock({ target }: Budget): () => void {
   return () => other.exec('COMMIT');
 }
 
-describe('an SQLite file that another process writes', () => {
-  it('is waited for: what was asked meanwhile is admitted once the lock is free', async () => {
-    const budget = await openBudget('sqlite');
-    const unlock = lock(budget);
-    let answered = false;
-    const waiting = Promise.all([tokens(10), tokens(20)].map((one) => budget.guard.reserve(one)));
-    void waiting.then(() => (answered = true));
-    let turns = 0;
-    const start = performance.now();
-    while (performance.now() - start < 2_000) {
-      await systemRuntime.sleep(10);
-      turns += 1;
-    }
-    // The event loop lives while it waits, and readers are served.
-    expect(turns).toBeGreaterThan(50);
-    expect(await counts(budget.app)).toEqual(everywhere(0, 0));
-    expect(answered).toBe(false);
-    unlock();
-    (await waiting).forEach(idOf);
-    expect(await counts(budget.app)).toEqual(everywhere(0, 30));
+describe('an SQLite file that another process has locked for seconds', () => {
+  it('is waited for in every process, or denied in time where timeoutMs is shorter', async () => {
+    const budget = await openBudget('sqlite', { start: new Date().toISOString() });
+    const hasty = await budget.another(systemRuntime, 300);
+    const [holder, patient] = await Promise.all([
+      startBackend(budget.target),
+      startBackend(budget.target, { timeoutMs: 20_000 }),
+    ]);
+    const held = holder.ask({ do: 'lock', forMs: 2_000 });
+    expect(await held).toBe('locked');
+    const free = holder.hear();
+    let going = true;
+    const running = [
+      patient.ask<Churned>({ do: 'churn', tokens: 10, callers: 8 }),
+      churn(hasty.guard, { tokens: 10, callers: 8, goOn: () => going }),
+    ];
+    const rows = async () => (await sql(budget.target, 'SELECT id FROM token_usage_logs')).length;
+    expect(await rows()).toBe(0);
+    await free;
+    await until(async () => (await rows()) > 100);
+    going = false;
+    patient.signal('SIGUSR2');
+    const told = await Promise.all(running);
+    await expectKept(budget, told, 10);
+    const [patientTold, hastyTold] = told;
+    expect(patientTold!.refusals).toEqual({});
+    expect(patientTold!.slowestMs).toBeGreaterThan(1_000);
+    expect(Object.keys(hastyTold!.refusals)).toEqual(['ledger_unavailable']);
+    expect(hastyTold!.messages).toEqual([expect.stringContaining('stayed locked for 300 ms')]);
+    // Its time-out and one more try; the rest is for a slow machine. Nobody waits in the driver.
+    expect(hastyTold!.slowestMs).toBeLessThan(300 + 1_000);
+    for (const { stalledMs } of told) expect(stalledMs).toBeLessThan(1_000);
   });
+});
 
+describe('an SQLite file that another connection writes', () => {
   it('for longer than timeoutMs denies with ledger_unavailable, and works again afterwards', async () => {
     const budget = await openBudget('sqlite');
     const { guard } = await budget.another(budget.clock, 300);

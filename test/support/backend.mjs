@@ -4,7 +4,11 @@
  */
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import Sqlite from 'better-sqlite3';
+import pg from 'pg';
 import { openTokenctl } from 'tokenctl';
+import { churn } from './churn.mjs';
 
 const { databaseUrl, timeoutMs } = JSON.parse(process.argv[2]);
 const tokenctl = await openTokenctl({ databaseUrl, config: { timeoutMs } });
@@ -49,6 +53,27 @@ const work = {
     return Promise.all(endings.map(end));
   },
 
+  /** Reserves and settles, going on after denials, until SIGUSR2. */
+  async churn({ tokens, callers }) {
+    let going = true;
+    process.once('SIGUSR2', () => (going = false));
+    return churn(tokenctl, { tokens, callers, goOn: () => going });
+  },
+
+  /** Has SQLite's write lock, as another program would, for so long. */
+  async lock({ forMs }) {
+    const database = new Sqlite(databaseUrl);
+    database.exec('BEGIN IMMEDIATE');
+    process.stdout.write('"locked"\n');
+    await sleep(forMs);
+    database.exec('COMMIT');
+    database.close();
+    return null;
+  },
+
+  /** The limits in force and what is counted, read only. */
+  status: () => tokenctl.status(),
+
   /** Reserves for ever; each acknowledged id is on the disk, in `journal`, before the next is asked for. */
   async journal({ tokens, callers, journal, settles = false }) {
     const file = openSync(journal, 'a');
@@ -69,6 +94,33 @@ const work = {
     };
     await Promise.all(Array.from({ length: callers }, caller));
     return null;
+  },
+
+  /** Logs calls past the library, a plain INSERT each; without `at`, the database names the time. */
+  async log({ tokens, at = [undefined] }) {
+    const insert = (time) => {
+      const columns = ['ai_type', 'tokens_in', 'total_tokens', ...(time ? ['created_at'] : [])];
+      const values = ["'foreign'", tokens, tokens, ...(time ? [`'${time}'`] : [])];
+      return `INSERT INTO token_usage_logs (${columns.join(', ')}) VALUES (${values.join(', ')})`;
+    };
+    const statements = at.map(insert).join('; ');
+    if (databaseUrl.startsWith('postgresql:')) {
+      const client = new pg.Client({ connectionString: databaseUrl });
+      await client.connect();
+      await client.query(statements);
+      await client.end();
+    } else {
+      const database = new Sqlite(databaseUrl, { timeout: 10_000 });
+      database.exec(statements);
+      database.close();
+    }
+    return null;
+  },
+
+  /** This process's own clock, in ms; `at` stops it there, where process-clock.mjs is preloaded. */
+  async clock({ at }) {
+    if (at !== undefined) globalThis.setProcessClock(at);
+    return Date.now();
   },
 };
 

@@ -41,22 +41,27 @@ export interface BudgetOptions {
   readonly global?: Settings['global'];
   readonly aiTypes?: Settings['aiTypes'];
   readonly guard?: Partial<GuardConfig>;
+  /** Another PostgreSQL server than the run's. */
+  readonly postgresAdminUrl?: string;
 }
 
 /** Opens it; when the test ends, every count must be the sum of its rows, and it is closed. */
 export async function openBudget(
   kind: DatabaseName,
-  { start = '2025-06-15T12:30:00Z', global = {}, aiTypes = {}, guard = {} }: BudgetOptions = {},
+  {
+    start = '2025-06-15T12:30:00Z',
+    global = {},
+    aiTypes = {},
+    guard = {},
+    postgresAdminUrl,
+  }: BudgetOptions = {},
 ): Promise<Budget> {
   const clock = testClock(start);
-  const target = await emptyDatabase(kind);
+  const target = await emptyDatabase(kind, postgresAdminUrl);
   const firstSettings = { global: { ...ROOMY, ...global }, aiTypes };
   await migrateDatabase({ target, runtime: clock, dryRun: false, firstSettings });
-  const another = async (runtime: Runtime = clock, timeoutMs = 5_000): Promise<Opened> => {
-    const app = await openTestApp(target, runtime, timeoutMs);
-    onTestFinished(() => app.close());
-    return { app, guard: guardOf(app, runtime, guard) };
-  };
+  const another = (runtime: Runtime = clock, timeoutMs = 5_000): Promise<Opened> =>
+    guardOn(target, runtime, timeoutMs, guard);
   const first = await another();
   onTestFinished(async () => {
     const check = await openTestApp(target, clock);
@@ -67,13 +72,22 @@ export async function openBudget(
   return { ...first, target, clock, another };
 }
 
-function guardOf(app: App, runtime: Runtime, config: Partial<GuardConfig>): Guard {
-  return new Guard(app.ledger, runtime, {
+/** A ledger and a guard on a database that is there; closed when the test ends. */
+export async function guardOn(
+  target: DatabaseTarget,
+  runtime: Runtime,
+  timeoutMs: number,
+  config: Partial<GuardConfig> = {},
+): Promise<Opened> {
+  const app = await openTestApp(target, runtime, timeoutMs);
+  onTestFinished(() => app.close());
+  const guard = new Guard(app.ledger, runtime, {
     estimator: 'words',
     cacheReadPercent: 100,
     requestType: 'sdk',
     ...config,
   });
+  return { app, guard };
 }
 
 /** A request of this many tokens. */

@@ -25,11 +25,21 @@ export interface Cli {
   start(args: string[], options?: CliOptions): ChildProcess;
 }
 
-/** A user's home of its own, with the command line in it. Call it in a test or a `beforeEach`. */
-export function temporaryCli(): Cli {
+/** Takes from root what lets it write where the modes of files say that it may not. */
+const BOUND_BY_MODES =
+  process.getuid?.() === 0
+    ? ['setpriv', '--bounding-set=-dac_override', '--inh-caps=-dac_override']
+    : [];
+
+/**
+ * A user's home of its own, with the command line in it. Call it in a test or a `beforeEach`. With
+ * `boundByModes` the modes of files bind it also where the tests run as root.
+ */
+export function temporaryCli({ boundByModes = false } = {}): Cli {
   const home = temporaryDirectory();
-  const start = (args: string[], { env = {} }: CliOptions = {}): ChildProcess =>
-    spawn(process.execPath, [BINARY, ...args], {
+  const start = (args: string[], { env = {} }: CliOptions = {}): ChildProcess => {
+    const words = [...(boundByModes ? BOUND_BY_MODES : []), process.execPath, BINARY, ...args];
+    return spawn(words[0]!, words.slice(1), {
       cwd: home,
       env: {
         PATH: process.env['PATH'] ?? '',
@@ -41,6 +51,7 @@ export function temporaryCli(): Cli {
       },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
+  };
   return {
     home,
     database: join(home, 'data', 'tokenctl', 'tokenctl.db'),

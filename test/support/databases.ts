@@ -10,12 +10,15 @@ import { temporaryDirectory } from './sqlite.ts';
 export const DATABASES = ['sqlite', 'postgresql'] as const;
 export type DatabaseName = (typeof DATABASES)[number];
 
-/** An empty database of its own, dropped after the test. */
-export async function emptyDatabase(kind: DatabaseName): Promise<DatabaseTarget> {
+/** An empty database of its own; PostgreSQL's on the run's server unless another is named. */
+export async function emptyDatabase(
+  kind: DatabaseName,
+  postgresAdminUrl?: string,
+): Promise<DatabaseTarget> {
   if (kind === 'sqlite') {
     return parseDatabase(join(temporaryDirectory(), 'budget.db'), 'test', 'flag', '/');
   }
-  const { url } = await createPostgresDatabase();
+  const { url } = await createPostgresDatabase(postgresAdminUrl);
   return parseDatabase(url, 'test', 'flag', '/');
 }
 

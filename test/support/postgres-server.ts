@@ -28,6 +28,8 @@ import pg from 'pg';
 export interface PostgresServer {
   /** The superuser's URL of the database `postgres`. */
   adminUrl: string;
+  /** Shuts it down at once, as a crash would (SIGQUIT: no checkpoint), starts it again, and waits until it answers. */
+  restartImmediately(): Promise<void>;
   /** Stops the server and removes its directory. */
   stop(): Promise<void>;
 }
@@ -105,12 +107,17 @@ function makeExecutable(file: string): void {
 
 // Runs the server in a session of its own and waits for the end of its input: when the process
 // that holds the other end stops, is interrupted or is killed, the server and its files go.
+// A line of that input restarts it; the keeper says when the old server is gone.
 const keeper = `
-"$@" >"$DIRECTORY/log" 2>&1 &
-server=$!
-cat >/dev/null
-kill -QUIT $server 2>/dev/null
-wait $server
+start() { "$@" >>"$DIRECTORY/log" 2>&1 & server=$!; }
+stop() { kill -QUIT $server 2>/dev/null; wait $server; }
+start "$@"
+while read -r _; do
+  stop
+  echo stopped
+  start "$@"
+done
+stop
 rm -rf "$DIRECTORY"
 `;
 
@@ -139,19 +146,28 @@ async function serve(
       cwd: '/',
       detached: true,
       env: { PATH: process.env['PATH'], DIRECTORY: directory },
-      stdio: ['pipe', 'ignore', 'ignore'],
+      stdio: ['pipe', 'pipe', 'ignore'],
     },
   );
   const adminUrl = `postgresql://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/postgres`;
   const stop = () => end(child, directory);
-  try {
-    await untilReady(adminUrl);
-  } catch (error) {
-    const log = readFileSync(join(directory, 'log'), 'utf8').slice(-4000);
-    await stop();
-    throw new Error(`PostgreSQL did not start:\n${log}`, { cause: error });
-  }
-  return { adminUrl, stop };
+  const untilStarted = async (): Promise<void> => {
+    try {
+      await untilReady(adminUrl);
+    } catch (error) {
+      const log = readFileSync(join(directory, 'log'), 'utf8').slice(-4000);
+      await stop();
+      throw new Error(`PostgreSQL did not start:\n${log}`, { cause: error });
+    }
+  };
+  const restartImmediately = async (): Promise<void> => {
+    const stopped = once(child.stdout, 'data');
+    child.stdin.write('\n');
+    await stopped;
+    await untilStarted();
+  };
+  await untilStarted();
+  return { adminUrl, restartImmediately, stop };
 }
 
 async function end(child: ChildProcess, directory: string): Promise<void> {

@@ -15,17 +15,22 @@ export interface PostgresDatabase {
   drop(): Promise<void>;
 }
 
-/** Creates an empty database that no other test knows. */
-export async function createPostgresDatabase(): Promise<PostgresDatabase> {
+/** Creates an empty database that no other test knows, on the run's server unless another is named. */
+export async function createPostgresDatabase(
+  adminUrl = inject('postgresAdminUrl'),
+): Promise<PostgresDatabase> {
   const name = `test_${randomUUID().replaceAll('-', '')}`;
-  await asAdmin(`CREATE DATABASE ${name}`);
-  const url = new URL(inject('postgresAdminUrl'));
+  await asAdmin(adminUrl, `CREATE DATABASE ${name}`);
+  const url = new URL(adminUrl);
   url.pathname = `/${name}`;
-  return { url: url.href, drop: () => asAdmin(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
+  return {
+    url: url.href,
+    drop: () => asAdmin(adminUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
+  };
 }
 
-async function asAdmin(statement: string): Promise<void> {
-  const client = new pg.Client({ connectionString: inject('postgresAdminUrl') });
+async function asAdmin(adminUrl: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: adminUrl });
   await client.connect();
   try {
     await client.query(statement);

@@ -1,0 +1,90 @@
+import { SATURATED } from './values.ts';
+
+/** The statements of the SQLite dialect: made once, so that the driver's prepared ones are found by name. */
+
+const WINDOW_COLUMNS = `scope_kind, scope_name, window_kind, window_start,
+  min(tokens_in, ${SATURATED}) AS tokens_in, min(tokens_out, ${SATURATED}) AS tokens_out,
+  min(used, ${SATURATED}) AS used, min(held, ${SATURATED}) AS held,
+  requests, requests_reset, failed, denied, last_request_at_ms`;
+
+const LOG_COLUMNS = `id, counted_as, state, reserved_tokens, reserved_input_tokens, request_items,
+  total_tokens, CAST(round((julianday(expires_at) - 2440587.5) * 86400000) AS INTEGER) AS expires_at_ms,
+  idempotency_key`;
+
+const NEWEST_ADJUSTMENT = 'coalesce((SELECT max(id) FROM usage_adjustments), 0)';
+
+/** SQLite looks at a bare parameter while it plans, and so would compile the statement anew for each value. */
+const LIMIT = 'LIMIT ? + 0';
+
+const END_LOG = `
+  UPDATE token_usage_logs SET
+    charged_after_adjustment = CASE WHEN state = 'reserved' THEN ${NEWEST_ADJUSTMENT} ELSE charged_after_adjustment END,
+    state = ?, tokens_in = ?, tokens_out = ?, total_tokens = ?, cache_creation_tokens = ?, cache_read_tokens = ?,
+    success = ?, error_message = ?, model_used = coalesce(?, model_used), settled_at = ?
+  WHERE id = ?`;
+
+export const SQL = {
+  newestRevision: 'SELECT revision, settings FROM limit_revisions ORDER BY revision DESC LIMIT 1',
+  dueIds: `SELECT id FROM token_usage_logs WHERE state = 'reserved' AND expires_at <= ? ORDER BY expires_at ${LIMIT}`,
+  expire: `UPDATE token_usage_logs SET state = 'expired', tokens_in = reserved_input_tokens,
+             tokens_out = reserved_tokens - reserved_input_tokens, total_tokens = reserved_tokens,
+             success = 0, error_message = 'expired: its holder never settled it, so the hold is charged in full',
+             settled_at = ?, charged_after_adjustment = ${NEWEST_ADJUSTMENT}
+           WHERE id = ?`,
+  allWindows: `SELECT ${WINDOW_COLUMNS} FROM usage_windows`,
+  windows: `SELECT ${WINDOW_COLUMNS} FROM usage_windows WHERE window_start IN (SELECT value FROM json_each(?))`,
+  windowsOf: `SELECT ${WINDOW_COLUMNS} FROM usage_windows WHERE window_start IN (SELECT value FROM json_each(?)) AND scope_kind = ? AND scope_name = ?`,
+  recent: `SELECT counted_at_ms AS atMs, request_items AS items FROM token_usage_logs
+         WHERE counted_at_ms > ? AND state <> 'denied' ORDER BY counted_at_ms DESC ${LIMIT}`,
+  logsById: `SELECT ${LOG_COLUMNS} FROM token_usage_logs WHERE id = ?`,
+  logsByKey: `SELECT ${LOG_COLUMNS} FROM token_usage_logs WHERE idempotency_key = ?`,
+  insertLog: `INSERT INTO token_usage_logs (id, ai_type, month_year, request_id, tokens_in, tokens_out, total_tokens,
+           model_used, request_type, success, error_message, created_at, state, reserved_tokens, reserved_input_tokens,
+           request_items, denied_count, expires_at, settled_at, idempotency_key, verdict, counted_at_ms, counted_as,
+           charged_after_adjustment)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${NEWEST_ADJUSTMENT})`,
+  endOpenLog: `${END_LOG} AND state = 'reserved'`,
+  endLog: END_LOG,
+  addDenials: 'UPDATE token_usage_logs SET denied_count = denied_count + ? WHERE id = ?',
+  dueHolds: `SELECT counted_as AS aiType, strftime('%Y-%m-%dT%H', counted_at_ms / 1000, 'unixepoch') AS hourStart,
+           min(sum(reserved_tokens), ${SATURATED}) AS tokens, min(sum(reserved_input_tokens), ${SATURATED}) AS inputTokens
+         FROM token_usage_logs WHERE state = 'reserved' AND expires_at <= ? GROUP BY 1, 2`,
+  newestLog: `SELECT counted_at_ms FROM token_usage_logs WHERE counted_at_ms IS NOT NULL AND state <> 'denied'
+         ORDER BY counted_at_ms DESC LIMIT 1`,
+  createdAt: 'SELECT min(created_at_ms) FROM limit_revisions',
+  insertAdjustment: `INSERT INTO usage_adjustments (kind, reset_id, scope_kind, scope_name, window_kind, window_start,
+           tokens_in, tokens_out, used, requests, actor, reason, created_at_ms)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  resetAdjustments: `SELECT kind, scope_kind, scope_name, window_kind, window_start, sum(tokens_in) AS tokens_in,
+             sum(tokens_out) AS tokens_out, sum(used) AS used, sum(requests) AS requests
+           FROM usage_adjustments WHERE reset_id = ? GROUP BY kind, scope_kind, scope_name, window_kind, window_start`,
+  newestReset: 'SELECT coalesce(max(reset_id), 0) FROM usage_adjustments',
+  adjustmentSums: `SELECT scope_kind, scope_name, window_kind, window_start, sum(tokens_in) AS tokens_in,
+             sum(tokens_out) AS tokens_out, sum(used) AS used, 0 AS held,
+             sum(CASE WHEN reset_id IS NULL THEN requests ELSE 0 END) AS requests,
+             sum(CASE WHEN reset_id IS NULL THEN 0 ELSE requests END) AS requests_reset,
+             sum(failed) AS failed, sum(denied) AS denied, NULL AS last_request_at_ms
+           FROM usage_adjustments GROUP BY scope_kind, scope_name, window_kind, window_start`,
+  setWindow: `INSERT INTO usage_windows (scope_kind, scope_name, window_kind, window_start, tokens_in, tokens_out, used,
+           held, requests, requests_reset, failed, denied)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (window_start, scope_kind, scope_name, window_kind) DO UPDATE SET
+           tokens_in = excluded.tokens_in, tokens_out = excluded.tokens_out, used = excluded.used,
+           held = excluded.held, requests = excluded.requests, requests_reset = excluded.requests_reset,
+           failed = excluded.failed, denied = excluded.denied`,
+
+  /** The counting rule of the triggers, over all rows: `db verify` holds one against the other. */
+  rowSums: `
+  SELECT counted_as AS aiType, strftime('%Y-%m-%dT%H', counted_at_ms / 1000, 'unixepoch') AS hourStart,
+    sum(CASE WHEN charged THEN min(max(CAST(coalesce(tokens_in, 0) AS INTEGER), 0), 1000000000000) ELSE 0 END) AS tokensIn,
+    sum(CASE WHEN charged THEN min(max(CAST(coalesce(tokens_out, 0) AS INTEGER), 0), 1000000000000) ELSE 0 END) AS tokensOut,
+    sum(CASE WHEN charged THEN min(max(CAST(coalesce(total_tokens, 0) AS INTEGER),
+      CAST(coalesce(tokens_in, 0) AS INTEGER) + CAST(coalesce(tokens_out, 0) AS INTEGER), 0), 1000000000000) ELSE 0 END) AS used,
+    sum(CASE WHEN state = 'reserved' THEN max(min(reserved_tokens, 1000000000000), 0) ELSE 0 END) AS held,
+    sum(CASE WHEN state = 'denied' THEN 0 ELSE max(request_items, 1) END) AS requests,
+    sum(CASE WHEN charged AND coalesce(success, 1) IN (0, 'false') THEN max(request_items, 1) ELSE 0 END) AS failed,
+    sum(CASE WHEN state = 'denied' THEN max(denied_count, 1) ELSE 0 END) AS denied
+  FROM (SELECT *, state NOT IN ('reserved', 'denied') AS charged FROM token_usage_logs)
+  WHERE counted_at_ms IS NOT NULL AND counted_as IS NOT NULL
+  GROUP BY 1, 2`,
+} as const;
