@@ -2,7 +2,7 @@ import { contract, expiry, resets, transactions } from './killers.ts';
 import type { Mutant } from './mutant.ts';
 
 const batch = 'src/ledger/batch.ts';
-const sqlite = 'src/ledger/sqlite.ts';
+const sqlite = 'src/ledger/sqlite-statements.ts';
 const statements = 'src/ledger/postgres-statements.ts';
 
 const aboveReservation = contract(

@@ -83,7 +83,7 @@ export const RULES: readonly Mutant[] = [
     killers: [
       { file: 'test/faults/sqlite-lock.test.ts', test: 'for longer than timeoutMs denies' },
       {
-        file: 'test/faults/postgres-connection.test.ts',
+        file: 'test/faults/postgres-proxy.test.ts',
         test: 'denies with ledger_unavailable in time',
       },
     ],

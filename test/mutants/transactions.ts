@@ -9,7 +9,7 @@ const transactionTest = 'test/ledger/transaction.test.ts';
 const durabilityTest = 'test/ledger/durability.test.ts';
 const idempotencyTest = 'test/ledger/contract/idempotency.test.ts';
 const commitLost = {
-  file: 'test/faults/postgres-connection.test.ts',
+  file: 'test/faults/postgres-proxy.test.ts',
   test: 'admits and counts a reservation once',
 };
 
@@ -168,7 +168,12 @@ export const TRANSACTIONS: readonly Mutant[] = [
     name: 'key-ignored',
     defect: 'A retry of the caller is admitted and held a second time.',
     file: batch,
-    edits: [['idempotencyKey: command.idempotencyKey,', 'idempotencyKey: null,']],
+    edits: [
+      [
+        'const { estimate, idempotencyKey } = command;',
+        'const { estimate } = command;\n  const idempotencyKey = null;',
+      ],
+    ],
     killers: [
       {
         file: idempotencyTest,
