@@ -205,7 +205,7 @@ function operations(statement: (sql: string) => Database.Statement, nowMs: numbe
     },
     recentRequests(limit) {
       const rows = statement(
-        `SELECT counted_at_ms AS atMs, request_items AS items FROM token_usage_logs
+        `SELECT counted_at_ms AS atMs, max(request_items, 1) AS items FROM token_usage_logs
          WHERE counted_at_ms > ? AND state <> 'denied' ORDER BY counted_at_ms DESC LIMIT ?`,
       ).all(nowMs - 60_000, limit) as { atMs: number; items: number }[];
       return rows.reverse();

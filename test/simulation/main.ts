@@ -1,0 +1,141 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect, parseArgs } from 'node:util';
+import pg from 'pg';
+import { parseDatabase, type DatabaseTarget } from '../../src/config/database.ts';
+import { startPostgres } from '../support/postgres-server.ts';
+import { Disagreement } from './compare.ts';
+import { simulateWorld, SimulationFailed, type Steps } from './simulate.ts';
+
+/**
+ * `npm run simulate -- --steps N --seed S [--database sqlite|postgresql] [--world K]`: the ledger and
+ * its model do the same, until they disagree.
+ */
+
+/** A world's rows pile up, so that each gets its own database. */
+const WORLD_STEPS = 25_000;
+
+const { values } = parseArgs({
+  options: {
+    steps: { type: 'string', default: '100000' },
+    seed: { type: 'string', default: '1' },
+    database: { type: 'string' },
+    world: { type: 'string' },
+  },
+});
+
+type Kind = DatabaseTarget['kind'];
+
+interface Databases {
+  open(world: number): Promise<{ target: DatabaseTarget; drop: () => Promise<void> }>;
+  close(): Promise<void>;
+}
+
+function sqliteFiles(): Databases {
+  const directory = mkdtempSync(join(tmpdir(), 'tokenctl-simulation-'));
+  return {
+    async open(world) {
+      const file = join(directory, `${String(world)}.db`);
+      return {
+        target: parseDatabase(file, 'simulation', 'flag', '/'),
+        drop: async () => {
+          for (const end of ['', '-wal', '-shm']) rmSync(file + end, { force: true });
+        },
+      };
+    },
+    async close() {
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+async function postgresServer(): Promise<Databases> {
+  const server = await startPostgres();
+  const admin = new pg.Client({ connectionString: server.adminUrl });
+  await admin.connect();
+  return {
+    async open(world) {
+      const name = `world_${String(world)}`;
+      await admin.query(`CREATE DATABASE ${name}`);
+      const url = new URL(server.adminUrl);
+      url.pathname = `/${name}`;
+      return {
+        target: parseDatabase(url.href, 'simulation', 'flag', '/'),
+        drop: async () => {
+          await admin.query(`DROP DATABASE ${name} WITH (FORCE)`);
+        },
+      };
+    },
+    async close() {
+      await admin.end();
+      await server.stop();
+    },
+  };
+}
+
+async function run(kind: Kind, seed: number, steps: number, only: number | null): Promise<boolean> {
+  const databases = kind === 'sqlite' ? sqliteFiles() : await postgresServer();
+  const startMs = performance.now();
+  const total: Steps = new Map();
+  let done = 0;
+  try {
+    for (let world = only ?? 0; done < steps; world += 1) {
+      const { target, drop } = await databases.open(world);
+      const most = Math.min(WORLD_STEPS, steps - done);
+      try {
+        for (const [name, count] of await simulateWorld({ target, seed, world, steps: most })) {
+          total.set(name, (total.get(name) ?? 0) + count);
+          done += count;
+        }
+      } catch (error) {
+        if (!(error instanceof SimulationFailed)) throw error;
+        report(error, { kind, seed, world, steps: most, before: done });
+        return false;
+      }
+      await drop();
+      if (only !== null) break;
+    }
+  } finally {
+    await databases.close();
+  }
+  const seconds = (performance.now() - startMs) / 1000;
+  console.log(
+    `${kind}: ${String(done)} steps of seed ${String(seed)} agree, in ${seconds.toFixed(1)} s (${String(Math.round(done / seconds))} a second)`,
+  );
+  for (const [name, count] of [...total].toSorted(([, a], [, b]) => b - a)) {
+    console.log(`  ${String(count).padStart(9)} ${name}`);
+  }
+  return true;
+}
+
+function report(
+  failed: SimulationFailed,
+  where: { kind: Kind; seed: number; world: number; steps: number; before: number },
+): void {
+  const { kind, seed, world, steps, before } = where;
+  console.error(
+    `${kind}: DISAGREEMENT with seed ${String(seed)}, world ${String(world)}, step ${String(failed.step)} of it (${String(before + failed.step)} in all): ${failed.message}`,
+  );
+  const { cause } = failed;
+  if (cause instanceof Disagreement) {
+    const deep = (value: unknown): string => inspect(value, { depth: 8 });
+    console.error(`  about:  ${deep(cause.about)}`);
+    console.error(`  model:  ${deep(cause.model)}`);
+    console.error(`  ledger: ${deep(cause.ledger)}`);
+  } else {
+    console.error(cause);
+  }
+  console.error(
+    `  again:  npm run simulate -- --database ${kind} --seed ${String(seed)} --world ${String(world)} --steps ${String(steps)}`,
+  );
+}
+
+const kinds: readonly Kind[] =
+  values.database === undefined ? ['sqlite', 'postgresql'] : [values.database as Kind];
+let agreed = true;
+for (const kind of kinds) {
+  const only = values.world === undefined ? null : Number(values.world);
+  if (!(await run(kind, Number(values.seed), Number(values.steps), only))) agreed = false;
+}
+process.exitCode = agreed ? 0 : 1;
