@@ -189,7 +189,9 @@ async function postgresWriter(url: string): Promise<Writer> {
     // One statement is answered by one result, several by a list.
     const results: unknown = await client.query(statements.join(';\n'));
     return readTimes(
-      [results].flat().flatMap((result) => (result as pg.QueryResult<Record<string, unknown>>).rows),
+      [results]
+        .flat()
+        .flatMap((result) => (result as pg.QueryResult<Record<string, unknown>>).rows),
     );
   };
   return {

@@ -130,31 +130,50 @@ export class Model {
 
   /**
    * Ends that are asked for at once: of one open reservation, the first that says what was used comes
-   * before those that do not know.
+   * before those that do not know. Of what ended before, only how it stands at last is written, so
+   * that a charge which falls and rises again in between gives nothing back.
    */
   endAll(ends: readonly End[]): Map<Command, Answer> {
     const answers = new Map<Command, Answer>();
     const first = new Set<string>();
     for (const end of ends) {
       const knows = end.kind === 'release' || end.usage !== null;
-      if (!knows || first.has(end.id) || !this.open.has(end.id)) continue;
+      const row = this.open.get(end.id);
+      if (!knows || row === undefined || first.has(end.id)) continue;
       first.add(end.id);
-      answers.set(end, this.#end(end));
+      answers.set(
+        end,
+        this.#end(end, row, (after) => this.apply(this.changed(row, after))),
+      );
     }
-    for (const end of ends) if (!answers.has(end)) answers.set(end, this.#end(end));
+    const last = new Map<string, Row>();
+    for (const end of ends) {
+      if (answers.has(end)) continue;
+      const row = last.get(end.id) ?? this.rows.get(end.id);
+      answers.set(
+        end,
+        this.#end(end, row, (after) => last.set(end.id, after)),
+      );
+    }
+    for (const [id, row] of last) this.apply(this.changed(this.rows.get(id)!, row));
     return answers;
   }
 
-  #end(end: End): Answer {
-    const row = this.rows.get(end.id);
+  #end(end: End, row: Row | undefined, write: (after: Row) => void): Answer {
     if (row === undefined || row.state === 'denied' || row.reserved === 0) {
       return { error: 'reservation_not_found' };
     }
+    const become = (change: Partial<Row>): Answer => {
+      const resetsBefore = row.state === 'reserved' ? this.resets.count : row.resetsBefore;
+      const after = { ...row, ...change, resetsBefore };
+      write(after);
+      return ending(after);
+    };
     if (end.kind === 'release') {
       if (row.state === 'settled') return { error: 'reservation_ended' };
       if (row.state === 'released') return ending(row);
       const success = end.error === null;
-      return this.#ended(row, { state: 'released', tokensIn: 0, tokensOut: 0, total: 0, success });
+      return become({ state: 'released', tokensIn: 0, tokensOut: 0, total: 0, success });
     }
     if (row.state === 'settled') return ending(row);
     const model = end.model ?? row.model;
@@ -164,17 +183,10 @@ export class Model {
       const tokensIn = inputTokens + cacheCreationInputTokens + read;
       const tokensOut = end.usage.outputTokens;
       const total = tokensIn + tokensOut;
-      return this.#ended(row, {
-        state: 'settled',
-        tokensIn,
-        tokensOut,
-        total,
-        model,
-        success: true,
-      });
+      return become({ state: 'settled', tokensIn, tokensOut, total, model, success: true });
     }
     if (row.state !== 'reserved') return ending(row);
-    return this.#ended(row, {
+    return become({
       state: 'settled',
       tokensIn: row.reservedInput,
       tokensOut: row.reserved - row.reservedInput,
@@ -182,13 +194,6 @@ export class Model {
       model,
       success: false,
     });
-  }
-
-  #ended(row: Row, change: Partial<Row>): Answer {
-    const resetsBefore = row.state === 'reserved' ? this.resets.count : row.resetsBefore;
-    const after = { ...row, ...change, resetsBefore };
-    this.apply(this.changed(row, after));
-    return ending(after);
   }
 
   /** The row becomes another; a charge that falls after a reset took it gives back what it took. */
