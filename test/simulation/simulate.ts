@@ -78,7 +78,6 @@ class Simulation {
     readonly commit: boolean;
   } | null = null;
   #stuck = false;
-  #lastHappened: any[] = [];
 
   constructor(world: World, random: Random, plan: ReturnType<typeof planWorld>) {
     this.#world = world;
@@ -101,10 +100,6 @@ class Simulation {
     let checkpoint = CHECKPOINT_STEPS;
     while (this.done < steps) {
       await this.#between();
-      if (process.env['DBG2']) {
-        console.error('between', this.done);
-        await compareCounters(this.#model, this.#world.operator.app, this.#world.writer);
-      }
       await this.#chargeDue();
       await this.#burst(this.#generator.commands(this.#world.clock.nowMs));
       if (this.done >= checkpoint) {
@@ -132,21 +127,12 @@ class Simulation {
   }
 
   async #foreignWrite(changes: readonly Change[]): Promise<void> {
-    this.#lastHappened.push(
-      changes,
-      changes.map((c) => ('id' in c ? this.#model.rows.get(c.id) : null)),
-    );
     const apply = await this.#written(() => this.#world.writer.write(changes), changes);
     apply();
   }
 
   /** Runs foreign writes; what they mean for the model, to be applied when their turn has come. */
   async #written(write: () => Promise<ReadTimes>, changes: readonly Change[]): Promise<() => void> {
-    if (process.env['DBG2'])
-      console.error(
-        changes,
-        this.#model.rows.get((changes.find((c) => c.do === 'update') as any)?.id),
-      );
     const beforeMs = Date.now();
     const times = await write();
     this.#count('foreign write', changes.length);
@@ -219,7 +205,6 @@ class Simulation {
   async #changeLimits(): Promise<void> {
     const settings = someSettings(this.#random, this.#plan.aiTypes);
     this.#count('limit change');
-    this.#lastHappened.push('limits');
     await this.#world.operator.app.changeLimits(() => settings, {
       source: 'simulation',
       actor: null,
@@ -269,7 +254,6 @@ class Simulation {
   async #operate(start: () => Promise<Operated>): Promise<void> {
     await this.#chargeDue();
     const operated = await start();
-    this.#lastHappened.push(operated);
     const happenings = this.#world.order.take();
     replay(this.#model, this.#world.target.kind, {
       happenings,
@@ -293,21 +277,6 @@ class Simulation {
     const cut = this.#model.recentIsUnclear(nowMs) ? withoutMinute : (same: object) => same;
     mustAgree('a check', aiType, cut({ verdict: shown }), cut({ verdict: plainVerdict(verdict) }));
     this.#count('status');
-    if (process.env['DBG']) {
-      await compareCounters(this.#model, this.#world.operator.app, this.#world.writer).catch(
-        (e) => {
-          console.error(
-            'look',
-            this.done,
-            new Date(nowMs),
-            this.#lastHappened,
-            [...(this.#model.resets.all.at(-1)?.taken ?? [])],
-            e,
-          );
-          throw e;
-        },
-      );
-    }
     const status = await app.status({ aiType });
     compareStatus(this.#model, seat.readMs, aiType, status);
   }
@@ -366,7 +335,6 @@ class Simulation {
       }
       if (this.#isPostgres && random.chance(0.1)) this.#intrude(seat);
     }
-    this.#lastHappened = [];
     clock.ticking = true;
     const asked = this.#ask(backends, commands);
     const others: Promise<void>[] = [];
