@@ -1,11 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { inspect, parseArgs } from 'node:util';
+import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { parseDatabase, type DatabaseTarget } from '../../src/config/database.ts';
 import { startPostgres } from '../support/postgres-server.ts';
-import { Disagreement } from './compare.ts';
 import { simulateWorld, SimulationFailed, type Steps } from './simulate.ts';
 
 /**
@@ -90,7 +89,7 @@ async function run(kind: Kind, seed: number, steps: number, only: number | null)
         }
       } catch (error) {
         if (!(error instanceof SimulationFailed)) throw error;
-        report(error, { kind, seed, world, steps: most, before: done });
+        console.error(error.message);
         return false;
       }
       await drop();
@@ -107,28 +106,6 @@ async function run(kind: Kind, seed: number, steps: number, only: number | null)
     console.log(`  ${String(count).padStart(9)} ${name}`);
   }
   return true;
-}
-
-function report(
-  failed: SimulationFailed,
-  where: { kind: Kind; seed: number; world: number; steps: number; before: number },
-): void {
-  const { kind, seed, world, steps, before } = where;
-  console.error(
-    `${kind}: DISAGREEMENT with seed ${String(seed)}, world ${String(world)}, step ${String(failed.step)} of it (${String(before + failed.step)} in all): ${failed.message}`,
-  );
-  const { cause } = failed;
-  if (cause instanceof Disagreement) {
-    const deep = (value: unknown): string => inspect(value, { depth: 8 });
-    console.error(`  about:  ${deep(cause.about)}`);
-    console.error(`  model:  ${deep(cause.model)}`);
-    console.error(`  ledger: ${deep(cause.ledger)}`);
-  } else {
-    console.error(cause);
-  }
-  console.error(
-    `  again:  npm run simulate -- --database ${kind} --seed ${String(seed)} --world ${String(world)} --steps ${String(steps)}`,
-  );
 }
 
 const kinds: readonly Kind[] =

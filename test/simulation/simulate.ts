@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import type { DatabaseTarget } from '../../src/config/database.ts';
 import { replay, EXPIRED_AT_ONCE, type Answered, type Operated } from './bursts.ts';
 import type { Command } from './commands.ts';
@@ -33,14 +34,29 @@ export interface SimulationOptions {
 /** How many steps of each kind were done. */
 export type Steps = Map<string, number>;
 
-/** The ledger gave a wrong answer, or counted wrong. */
+/** The ledger gave a wrong answer, or counted wrong; the message says what, and how to see it again. */
 export class SimulationFailed extends Error {
   override readonly name = 'SimulationFailed';
-  readonly step: number;
 
-  constructor(step: number, cause: unknown) {
-    super(cause instanceof Error ? cause.message : String(cause), { cause });
-    this.step = step;
+  constructor({ target, seed, world, steps }: SimulationOptions, step: number, cause: unknown) {
+    const { kind } = target;
+    const deep = (value: unknown): string => inspect(value, { depth: 8 });
+    const lines =
+      cause instanceof Disagreement
+        ? [
+            cause.message,
+            `  about:  ${deep(cause.about)}`,
+            `  model:  ${deep(cause.model)}`,
+            `  ledger: ${deep(cause.ledger)}`,
+          ]
+        : [deep(cause)];
+    super(
+      [
+        `${kind}: with seed ${String(seed)}, in step ${String(step)} of world ${String(world)}, they disagree: ${lines.join('\n')}`,
+        `  again:  npm run simulate -- --database ${kind} --seed ${String(seed)} --world ${String(world)} --steps ${String(steps)}`,
+      ].join('\n'),
+      { cause },
+    );
   }
 }
 
@@ -56,7 +72,7 @@ export async function simulateWorld(options: SimulationOptions): Promise<Steps> 
   try {
     await simulation.run(options.steps);
   } catch (error) {
-    throw new SimulationFailed(simulation.done, error);
+    throw new SimulationFailed(options, simulation.done, error);
   } finally {
     await world.close();
   }
