@@ -197,23 +197,10 @@ export function compareStatus(
   status: StatusReport,
 ): void {
   const starts = startsOf(nowMs);
-  const due = model.due(nowMs);
   for (const shown of status.windows) {
     const scope = shown.scope === 'global' ? GLOBAL : shown.scope;
     const start = starts[['month', 'day', 'hour'].indexOf(shown.window)]!;
-    const sums: Sums = new Map([['', { ...model.window(scope, start) }]]);
-    for (const row of due) {
-      if (scope !== GLOBAL && scope !== row.aiType) continue;
-      if (!startsOf(row.atMs).includes(start)) continue;
-      const tokensOut = row.reserved - row.reservedInput;
-      addTo(sums, '', {
-        tokensIn: row.reservedInput,
-        tokensOut,
-        used: row.reserved,
-        held: -row.reserved,
-      });
-    }
-    const sum = sums.get('')!;
+    const sum = model.shown(scope, start, nowMs);
     mustAgree(
       `status of ${shown.scope} ${shown.window}`,
       start,

@@ -107,6 +107,22 @@ export class Model {
     addTo(this.rollups, key, { ...count, held: 0 }, sign);
   }
 
+  /** A window as readers show it: they charge nothing, but what is due is used. */
+  shown(scope: string, start: string, nowMs: number): Count {
+    const sums: Sums = new Map([[start, { ...this.window(scope, start) }]]);
+    for (const row of this.due(nowMs)) {
+      if (scope !== GLOBAL && scope !== row.aiType) continue;
+      if (!startsOf(row.atMs).includes(start)) continue;
+      addTo(sums, start, {
+        tokensIn: row.reservedInput,
+        tokensOut: row.reserved - row.reservedInput,
+        used: row.reserved,
+        held: -row.reserved,
+      });
+    }
+    return sums.get(start)!;
+  }
+
   /** Open reservations whose time is over, the oldest end first. */
   due(nowMs: number): Row[] {
     return [...this.open.values()]
@@ -237,7 +253,7 @@ export class Model {
       if (same.state !== 'reserved') return { error: 'reservation_ended' };
       return { verdict: this.#admitted(same, estimate, nowMs) };
     }
-    const verdict = this.check(command, nowMs);
+    const verdict = judge(command, this.counted(aiType, nowMs));
     const row: Row = {
       id: command.id,
       aiType,
@@ -289,25 +305,12 @@ export class Model {
   }
 
   /** What a reserve would be answered; reserves nothing. */
-  check({ aiType, items }: Pick<Reserve, 'aiType' | 'items'>, nowMs: number): Verdict {
-    const counted = this.counted(aiType, nowMs);
-    const sizes = items.map((item) => item.input + item.output);
-    const tokens = sizes.reduce((sum, size) => sum + size, 0);
-    const input = items.reduce((sum, item) => sum + item.input, 0);
-    const reasons = brokenRules(counted, {
-      tokens,
-      largestItem: Math.max(...sizes),
-      items: items.length,
+  check(request: Request, nowMs: number): Verdict {
+    const scopeOf = { global: GLOBAL, own: request.aiType };
+    return judge(request, {
+      ...this.counted(request.aiType, nowMs),
+      window: (scope, start) => this.shown(scopeOf[scope], start, nowMs),
     });
-    return {
-      admitted: reasons.length === 0,
-      aiType,
-      estimate: { input, output: tokens - input, total: tokens },
-      reasons: sorted(reasons),
-      retryAt: reasons.length === 0 ? null : retryAt(reasons),
-      largestAdmissible: largestAdmissible(counted),
-      reservation: null,
-    };
   }
 
   counted(aiType: string, nowMs: number): Counted {
@@ -331,6 +334,25 @@ export class Model {
     const { perMinute } = this.limits;
     return perMinute !== null && this.#recent.isUnclear(nowMs, perMinute);
   }
+}
+
+type Request = Pick<Reserve, 'aiType' | 'items'>;
+
+function judge({ aiType, items }: Request, counted: Counted): Verdict {
+  const sizes = items.map((item) => item.input + item.output);
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const input = items.reduce((sum, item) => sum + item.input, 0);
+  const largestItem = Math.max(...sizes);
+  const reasons = brokenRules(counted, { tokens: total, largestItem, items: items.length });
+  return {
+    admitted: reasons.length === 0,
+    aiType,
+    estimate: { input, output: total - input, total },
+    reasons: sorted(reasons),
+    retryAt: reasons.length === 0 ? null : retryAt(reasons),
+    largestAdmissible: largestAdmissible(counted),
+    reservation: null,
+  };
 }
 
 function ending(row: Row): Answer {
