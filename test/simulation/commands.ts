@@ -17,7 +17,7 @@ export interface Reserve {
   readonly ttlSeconds: number | null;
 }
 
-export interface Settle {
+interface Settle {
   readonly kind: 'settle';
   readonly id: string;
   /** Null when it is unknown what was charged. */
@@ -30,7 +30,7 @@ export interface Settle {
   readonly model: string | null;
 }
 
-export interface Release {
+interface Release {
   readonly kind: 'release';
   readonly id: string;
   readonly error: string | null;

@@ -51,7 +51,7 @@ export type ReadTimes = ReadonlyMap<
 export const text = (value: string | null): string =>
   value === null ? 'NULL' : `'${value.replaceAll("'", "''")}'`;
 
-export function sqlOf(change: Change): string {
+function sqlOf(change: Change): string {
   switch (change.do) {
     case 'insert': {
       const { row, name, time } = change;
@@ -136,7 +136,7 @@ export interface Writer {
 
 const TIMES = 'SELECT id, counted_at_ms, time_flag FROM token_usage_logs WHERE id IN';
 
-export function readTimes(rows: readonly Record<string, unknown>[]): ReadTimes {
+function readTimes(rows: readonly Record<string, unknown>[]): ReadTimes {
   return new Map(
     rows.map((row) => [
       String(row['id']),

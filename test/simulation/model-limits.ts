@@ -2,7 +2,7 @@ import type { Settings, SettingValue } from '../../src/budget/limits.ts';
 
 /** The limits in force, written a second time from docs/rules.md; null is off. */
 
-export interface OwnLimits {
+interface OwnLimits {
   readonly month: number | null;
   readonly day: number | null;
   readonly hour: number | null;

@@ -15,7 +15,7 @@ export class RecentRows {
     this.#last = null;
     const minute = Math.floor(row.atMs / MINUTE_MS);
     let rows = this.#minutes.get(minute);
-    if (rows === undefined) this.#minutes.set(minute, (rows = new Map()));
+    if (rows === undefined) this.#minutes.set(minute, (rows = new Map<string, Recent>()));
     rows.set(row.id, { atMs: row.atMs, items: Math.max(row.items, 1) });
   }
 

@@ -23,7 +23,7 @@ export type Happening =
 type Batch = Extract<Happening, { kind: 'batch' }>;
 
 /** A foreign write in the middle of a batch: before it reads the counts, or before it writes its rows. */
-export interface Intrusion {
+interface Intrusion {
   readonly before: 'windows' | 'insertLogs';
   /** Writes and commits; answers with what it means for the model. */
   readonly write: () => Promise<() => void>;

@@ -331,8 +331,9 @@ class Simulation {
     for (const { kind } of commands) this.#count(kind);
     return Promise.all(
       commands.map(async (command): Promise<Answered> => {
-        const { ask, seat } = this.#random.pick(processes);
-        const answer = await ask(command);
+        const process = this.#random.pick(processes);
+        const { seat } = process;
+        const answer = await process.ask(command);
         return { command, seat, ticket: seat.ticket, answer };
       }),
     );
@@ -437,7 +438,7 @@ async function inTime<T>(work: Promise<T>): Promise<T> {
     throw new Disagreement('the burst hangs', null, 'answers', `nothing for ${String(HANG_MS)} ms`);
   });
   try {
-    return (await Promise.race([work, hung])) as T;
+    return await Promise.race([work, hung]);
   } finally {
     late.abort();
     hung.catch(() => undefined);

@@ -10,13 +10,13 @@ import { systemRuntime, type Runtime } from '../../src/platform/runtime.ts';
 import type { Answer, Command } from './commands.ts';
 import { plainVerdict } from './compare.ts';
 import { openWriter, type Writer } from './foreign.ts';
-import { Random } from './random.ts';
+import type { Random } from './random.ts';
 import { newSeat, Order, watched, type Seat } from './seats.ts';
 import type { WorldPlan } from './world-plan.ts';
 
 /** A database, the processes at it (each with a ledger of its own), and their clock. */
 
-export interface Clock {
+interface Clock {
   nowMs: number;
   /** While commands run: each look at it finds a later time, or sometimes an earlier one. */
   ticking: boolean;
