@@ -5,7 +5,9 @@ import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { parseDatabase, type DatabaseTarget } from '../../src/config/database.ts';
 import { startPostgres } from '../support/postgres-server.ts';
-import { simulateWorld, SimulationFailed, type Steps } from './simulate.ts';
+import { Tally } from './scene.ts';
+import { simulateWorld } from './simulate.ts';
+import { SimulationFailed } from './simulation-failed.ts';
 
 /**
  * `npm run simulate -- --steps N --seed S [--database sqlite|postgresql] [--world K]`: the ledger and
@@ -76,17 +78,13 @@ async function postgresServer(): Promise<Databases> {
 async function run(kind: Kind, seed: number, steps: number, only: number | null): Promise<boolean> {
   const databases = kind === 'sqlite' ? sqliteFiles() : await postgresServer();
   const startMs = performance.now();
-  const total: Steps = new Map();
-  let done = 0;
+  const total = new Tally();
   try {
-    for (let world = only ?? 0; done < steps; world += 1) {
+    for (let world = only ?? 0; total.done < steps; world += 1) {
       const { target, drop } = await databases.open(world);
-      const most = Math.min(WORLD_STEPS, steps - done);
+      const most = Math.min(WORLD_STEPS, steps - total.done);
       try {
-        for (const [name, count] of await simulateWorld({ target, seed, world, steps: most })) {
-          total.set(name, (total.get(name) ?? 0) + count);
-          done += count;
-        }
+        total.addAll(await simulateWorld({ target, seed, world, steps: most }));
       } catch (error) {
         if (!(error instanceof SimulationFailed)) throw error;
         console.error(error.message);
@@ -99,13 +97,21 @@ async function run(kind: Kind, seed: number, steps: number, only: number | null)
     await databases.close();
   }
   const seconds = (performance.now() - startMs) / 1000;
+  const { done } = total;
+  const rate = String(Math.round(done / seconds));
   console.log(
-    `${kind}: ${String(done)} steps of seed ${String(seed)} agree, in ${seconds.toFixed(1)} s (${String(Math.round(done / seconds))} a second)`,
+    `${kind}: ${String(done)} steps of seed ${String(seed)} agree, in ${seconds.toFixed(1)} s (${rate} a second)`,
   );
-  for (const [name, count] of [...total].toSorted(([, a], [, b]) => b - a)) {
+  print('steps', total.steps);
+  print('what came of them', total.outcomes);
+  return true;
+}
+
+function print(title: string, counts: ReadonlyMap<string, number>): void {
+  console.log(`  ${title}:`);
+  for (const [name, count] of [...counts].toSorted(([, a], [, b]) => b - a)) {
     console.log(`  ${String(count).padStart(9)} ${name}`);
   }
-  return true;
 }
 
 const kinds: readonly Kind[] =

@@ -49,11 +49,11 @@ export function reset(model: Model, nowMs: number, asked: ResetAsked): ResetDone
     else takings.push(lowerBy(model, start, own));
   }
   const real = takings.filter(({ by }) => by.used > 0 || by.requests > 0);
-  const changes = real.map((taking) => changeOf(model, taking, 1));
+  const changes = sorted(real.map((taking) => changeOf(model, taking, 1)));
   if (real.length === 0) return { id: null, changes };
   const adjustments = model.resets.begin(real);
   model.apply({ before: null, after: null, adjustments });
-  return { id: model.resets.count, changes: sorted(changes) };
+  return { id: model.resets.count, changes };
 }
 
 function lower(model: Model, scope: string, start: string, to: number): Taking {

@@ -1,300 +1,91 @@
-import { randomUUID } from 'node:crypto';
-import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
-import { inspect } from 'node:util';
-import type { DatabaseTarget } from '../../src/config/database.ts';
-import { replay, EXPIRED_AT_ONCE, type Answered, type Operated } from './bursts.ts';
-import type { Command } from './commands.ts';
-import {
-  compareCounters,
-  compareRows,
-  compareStatus,
-  Disagreement,
-  mustAgree,
-  plainVerdict,
-  withoutMinute,
-} from './compare.ts';
-import { effectOf, text, timedByDatabase, type Change, type ReadTimes } from './foreign.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { replay, EXPIRED_AT_ONCE, type Answered, type Burst, type Operated } from './bursts.ts';
+import type { Answer, Command } from './commands.ts';
+import { compareCounters, compareRows, Disagreement } from './compare.ts';
+import { text } from './foreign.ts';
+import { ForeignSide } from './foreign-side.ts';
 import { Generator } from './generator.ts';
-import type { Row } from './model-counts.ts';
-import { reset, sorted, undo, type ResetDone } from './model-reset.ts';
-import { Model, type Effect } from './model.ts';
+import { Model } from './model.ts';
+import { OperatorSide } from './operator-side.ts';
 import { Random } from './random.ts';
-import { openWorld, type Process, type Tamper, type World } from './world.ts';
-import { planWorld, someSettings } from './world-plan.ts';
-
-export interface SimulationOptions {
-  readonly target: DatabaseTarget;
-  readonly seed: number;
-  /** Which of the seed's worlds. */
-  readonly world: number;
-  readonly steps: number;
-  readonly tamper?: Tamper;
-}
-
-/** How many steps of each kind were done. */
-export type Steps = Map<string, number>;
-
-/** The ledger gave a wrong answer, or counted wrong; the message says what, and how to see it again. */
-export class SimulationFailed extends Error {
-  override readonly name = 'SimulationFailed';
-
-  constructor({ target, seed, world, steps }: SimulationOptions, step: number, cause: unknown) {
-    const { kind } = target;
-    const deep = (value: unknown): string => inspect(value, { depth: 8 });
-    const lines =
-      cause instanceof Disagreement
-        ? [
-            cause.message,
-            `  about:  ${deep(cause.about)}`,
-            `  model:  ${deep(cause.model)}`,
-            `  ledger: ${deep(cause.ledger)}`,
-          ]
-        : [deep(cause)];
-    super(
-      [
-        `${kind}: with seed ${String(seed)}, in step ${String(step)} of world ${String(world)}, they disagree: ${lines.join('\n')}`,
-        `  again:  npm run simulate -- --database ${kind} --seed ${String(seed)} --world ${String(world)} --steps ${String(steps)}`,
-      ].join('\n'),
-      { cause },
-    );
-  }
-}
+import { Tally, type Scene } from './scene.ts';
+import { SimulationFailed, type SimulationOptions } from './simulation-failed.ts';
+import { openWorld, type Process } from './world.ts';
+import { planWorld } from './world-plan.ts';
 
 const CHECKPOINT_STEPS = 2_000;
 const HANG_MS = 60_000;
+/** Commands of a burst whose batches may be lost: what is known of a lost batch is that it was all that waited. */
+const LOSABLE = 60;
 
 /** Runs one world to its end. @throws SimulationFailed at the first disagreement */
-export async function simulateWorld(options: SimulationOptions): Promise<Steps> {
+export async function simulateWorld(options: SimulationOptions): Promise<Tally> {
   const random = new Random(options.seed, options.world);
   const plan = planWorld(random);
   const world = await openWorld(options.target, plan, random, options.tamper);
-  const simulation = new Simulation(world, random, plan);
+  const model = new Model(plan.settings, plan.cacheReadPercent);
+  const generator = new Generator(random, model, plan, options.target.kind);
+  const tally = new Tally();
   try {
-    await simulation.run(options.steps);
+    await new Simulation({ world, model, plan, random, generator, tally }).run(options.steps);
   } catch (error) {
-    throw new SimulationFailed(options, simulation.done, error);
+    throw new SimulationFailed(options, tally.done, error);
   } finally {
     await world.close();
   }
-  return simulation.steps;
+  return tally;
 }
 
 class Simulation {
-  readonly steps: Steps = new Map();
-  done = 0;
-  readonly #world: World;
-  readonly #random: Random;
-  readonly #model: Model;
-  readonly #generator: Generator;
-  readonly #plan: ReturnType<typeof planWorld>;
-  /** What a foreign transaction that is still open will have done. */
-  #open: {
-    readonly effects: (Effect | null)[];
-    readonly ids: string[];
-    readonly commit: boolean;
-  } | null = null;
+  readonly #scene: Scene;
+  readonly #foreign: ForeignSide;
+  readonly #operator: OperatorSide;
+  /** Hardly anything was admitted, so that something should change. */
   #stuck = false;
 
-  constructor(world: World, random: Random, plan: ReturnType<typeof planWorld>) {
-    this.#world = world;
-    this.#random = random;
-    this.#plan = plan;
-    this.#model = new Model(plan.settings, plan.cacheReadPercent);
-    this.#generator = new Generator(random, this.#model, plan, world.target.kind);
-  }
-
-  get #isPostgres(): boolean {
-    return this.#world.target.kind === 'postgresql';
-  }
-
-  #count(kind: string, times = 1): void {
-    this.done += times;
-    this.steps.set(kind, (this.steps.get(kind) ?? 0) + times);
+  constructor(scene: Scene) {
+    this.#scene = scene;
+    this.#foreign = new ForeignSide(scene);
+    this.#operator = new OperatorSide(scene);
   }
 
   async run(steps: number): Promise<void> {
+    const { world, model, generator, tally } = this.#scene;
     let checkpoint = CHECKPOINT_STEPS;
-    while (this.done < steps) {
+    while (tally.done < steps) {
       await this.#between();
       await this.#chargeDue();
-      await this.#burst(this.#generator.commands(this.#world.clock.nowMs));
-      if (this.done >= checkpoint) {
-        checkpoint = this.done + CHECKPOINT_STEPS;
-        await this.#checkpoint();
-      }
+      await this.#burst(generator.commands(world.clock.nowMs));
+      if (tally.done < checkpoint) continue;
+      checkpoint = tally.done + CHECKPOINT_STEPS;
+      await this.#checkpoint();
     }
     await this.#checkpoint();
-    await compareRows(this.#model, this.#world.operator.app, this.#world.writer);
+    await compareRows(model, world.operator.app, world.writer);
   }
 
   /** What happens while no command is under way. */
   async #between(): Promise<void> {
-    const random = this.#random;
-    const { clock } = this.#world;
-    const nowMs = this.#generator.nextTime(clock.nowMs, this.#stuck);
-    if (nowMs !== clock.nowMs) this.#count(nowMs < clock.nowMs ? 'clock back' : 'clock step');
+    const { world, generator, random, tally } = this.#scene;
+    const { clock } = world;
+    const nowMs = generator.nextTime(clock.nowMs, this.#stuck);
+    if (nowMs !== clock.nowMs) tally.step(nowMs < clock.nowMs ? 'clock back' : 'clock step');
     clock.nowMs = nowMs;
-    if (random.chance(0.4)) await this.#foreignWrite(this.#generator.foreign(nowMs, false));
-    if (random.chance(0.1)) await this.#changeOpenTransaction();
-    if (random.chance(0.05)) await this.#replaceIsRefused();
-    if (random.chance(this.#stuck ? 0.15 : 0.02)) await this.#changeLimits();
-    if (random.chance(this.#stuck ? 0.1 : 0.03)) await this.#operate(this.#someReset());
-    if (random.chance(0.3)) await this.#look();
-  }
-
-  async #foreignWrite(changes: readonly Change[]): Promise<void> {
-    const apply = await this.#written(() => this.#world.writer.write(changes), changes);
-    apply();
-  }
-
-  /** Runs foreign writes; what they mean for the model, to be applied when their turn has come. */
-  async #written(write: () => Promise<ReadTimes>, changes: readonly Change[]): Promise<() => void> {
-    const beforeMs = Date.now();
-    const times = await write();
-    this.#count('foreign write', changes.length);
-    for (const [id, written] of timedByDatabase(changes)) {
-      const read = times.get(id);
-      const inTime = read !== undefined && read.atMs >= beforeMs && read.atMs <= Date.now();
-      mustAgree('a row without a time counts when it is written', id, true, inTime);
-      mustAgree('why it counts then', id, written.flag, read?.flag);
+    if (random.chance(0.4)) await this.#foreign.write();
+    if (random.chance(0.1)) await this.#foreign.changeOpenTransaction();
+    if (random.chance(0.05)) await this.#foreign.tryToReplace();
+    if (random.chance(this.#stuck ? 0.15 : 0.02)) await this.#operator.changeLimits();
+    if (random.chance(this.#stuck ? 0.1 : 0.03)) {
+      await this.#chargeDue();
+      this.#replay({ operated: [await this.#operator.reset()] });
     }
-    return () => {
-      for (const change of changes) {
-        const effect = effectOf(this.#model, change, times);
-        if (effect !== null) this.#model.apply(effect);
-      }
-    };
+    if (random.chance(0.3)) await this.#operator.look();
   }
 
-  /** PostgreSQL: a foreign transaction stays open for a while, and then ends one way or the other. */
-  async #changeOpenTransaction(): Promise<void> {
-    if (!this.#isPostgres) return;
-    if (this.#open !== null) {
-      await this.#endOpenTransaction();
-      return;
-    }
-    const model = this.#model;
-    const changes = this.#generator
-      .foreign(this.#world.clock.nowMs, false)
-      // What is corrected depends on the resets at its end; token_usage would stay locked.
-      .filter((change) => change.do !== 'usage')
-      .filter(
-        (change) =>
-          change.do !== 'update' || model.rows.get(change.id)?.resetsBefore === model.resets.count,
-      );
-    let times: ReadTimes = new Map();
-    await this.#written(async () => (times = await this.#world.slowWriter.begin(changes)), changes);
-    const effects = changes.map((change) => effectOf(model, change, times));
-    const ids = changes.flatMap((change) =>
-      change.do === 'update' || change.do === 'delete' ? [change.id] : [],
-    );
-    for (const id of ids) model.locked.add(id);
-    this.#open = { effects, ids, commit: this.#random.chance(0.7) };
-  }
-
-  async #endOpenTransaction(): Promise<void> {
-    if (this.#open === null) return;
-    const { effects, ids, commit } = this.#open;
-    this.#open = null;
-    await this.#world.slowWriter.end(commit ? 'COMMIT' : 'ROLLBACK');
-    for (const id of ids) this.#model.locked.delete(id);
-    if (!commit) return;
-    for (const effect of effects) if (effect !== null) this.#model.apply(effect);
-  }
-
-  /** SQLite fires no delete trigger for a row that is replaced, so that is refused. */
-  async #replaceIsRefused(): Promise<void> {
-    const [row] = this.#model.rows.values();
-    if (this.#isPostgres || row === undefined) return;
-    this.#count('foreign replace');
-    const refusal = await this.#world.writer
-      .query(
-        `INSERT OR REPLACE INTO token_usage_logs (id, ai_type, total_tokens) VALUES (${text(row.id)}, 'imperium', 1)`,
-      )
-      .then(
-        () => 'replaced',
-        (error: unknown) => String(error),
-      );
-    mustAgree('a row is never replaced', row.id, true, refusal.includes('never replaced'));
-  }
-
-  async #changeLimits(): Promise<void> {
-    const settings = someSettings(this.#random, this.#plan.aiTypes);
-    this.#count('limit change');
-    await this.#world.operator.app.changeLimits(() => settings, {
-      source: 'simulation',
-      actor: null,
-      reason: null,
-    });
-    this.#model.setLimits(settings);
-  }
-
-  /** A reset, or the undo of one, asked now; its place in the order is known when it is done. */
-  #someReset(): () => Promise<Operated> {
-    const { app, seat } = this.#world.operator;
-    const answered = async (asked: Promise<ResetDone>): Promise<ResetDone | string> => {
-      try {
-        const { id, changes } = await asked;
-        return { id, changes: sorted(changes) };
-      } catch (error) {
-        return error instanceof Error && 'code' in error ? String(error.code) : String(error);
-      }
-    };
-    if (this.#model.resets.count > 0 && this.#random.chance(0.4)) {
-      const id = this.#random.int(1, this.#model.resets.count + 1);
-      return async () => {
-        this.#count('undo');
-        const done = await answered(
-          app.undoReset(id, { actor: null, reason: null, dryRun: false }),
-        );
-        const { ticket } = seat;
-        const model = (): ResetDone | string => undo(this.#model, id);
-        return { ticket, what: `undo ${String(id)}`, expiresFirst: false, done, model };
-      };
-    }
-    const what = this.#generator.reset();
-    return async () => {
-      this.#count('reset');
-      const done = await answered(
-        app.reset({ ...what, actor: null, reason: 'simulation', dryRun: false }),
-      );
-      const { ticket } = seat;
-      const model = (nowMs: number): ResetDone => {
-        const { id, changes } = reset(this.#model, nowMs, what);
-        return { id, changes: sorted(changes) };
-      };
-      return { ticket, what, expiresFirst: true, done, model };
-    };
-  }
-
-  async #operate(start: () => Promise<Operated>): Promise<void> {
-    await this.#chargeDue();
-    const operated = await start();
-    const happenings = this.#world.order.take();
-    replay(this.#model, this.#world.target.kind, {
-      happenings,
-      answered: [],
-      operated: [operated],
-      charged: null,
-    });
-  }
-
-  /** A dry admission and a screen, of one instant. */
-  async #look(): Promise<void> {
-    const random = this.#random;
-    const { app, seat } = this.#world.operator;
-    const aiType = random.pick(this.#plan.aiTypes);
-    const input = random.int(1, 2_000);
-    const estimate = { input, output: 0, total: input };
-    this.#count('check');
-    const verdict = await app.check({ aiType, estimate, items: 1, largestItem: input });
-    const nowMs = seat.readMs;
-    const shown = this.#model.check({ aiType, items: [{ input, output: 0 }] }, nowMs);
-    const cut = this.#model.recentIsUnclear(nowMs) ? withoutMinute : (same: object) => same;
-    mustAgree('a check', aiType, cut({ verdict: shown }), cut({ verdict: plainVerdict(verdict) }));
-    this.#count('status');
-    const status = await app.status({ aiType });
-    compareStatus(this.#model, seat.readMs, aiType, status);
+  #replay(burst: Partial<Burst>): void {
+    const { world, model } = this.#scene;
+    const nothing = { answered: [], operated: [], charged: null };
+    replay(model, world.target.kind, { happenings: world.order.take(), ...nothing, ...burst });
   }
 
   /**
@@ -302,134 +93,98 @@ class Simulation {
    * are due, they are charged batch by batch, and the database says which of the equals were.
    */
   async #chargeDue(): Promise<void> {
-    const { clock, backends, writer } = this.#world;
-    while (this.#model.due(clock.nowMs + 5_000).length > EXPIRED_AT_ONCE) {
-      const due = this.#model.due(clock.nowMs);
+    const { world, model, random, tally } = this.#scene;
+    const { clock } = world;
+    while (model.due(clock.nowMs + 5_000).length > EXPIRED_AT_ONCE) {
+      const due = model.due(clock.nowMs);
       if (due.length === 0) {
         clock.nowMs += 5_000;
         continue;
       }
-      const [answered] = await this.#ask(backends.slice(0, 1), [
-        { kind: 'release', id: this.#random.uuid(), error: null },
-      ]);
-      const states = await writer.query(
-        `SELECT id FROM token_usage_logs WHERE state = 'expired' AND id IN (${due.map(({ id }) => text(id)).join(', ')})`,
+      tally.outcome('more due than a batch charges');
+      const answered = await this.#ask(world.backends, [nobody(random)]);
+      const ids = due.map(({ id }) => text(id)).join(', ');
+      const charged = await world.writer.query(
+        `SELECT id FROM token_usage_logs WHERE state = 'expired' AND id IN (${ids})`,
       );
-      const expired = new Set(states.map(({ id }) => String(id)));
-      replay(this.#model, this.#world.target.kind, {
-        happenings: this.#world.order.take(),
-        answered: [answered!],
-        operated: [],
-        charged: (tied: readonly Row[]) =>
-          new Set(tied.map(({ id }) => id).filter((id) => expired.has(id))),
+      const expired = new Set(charged.map(({ id }) => String(id)));
+      this.#replay({
+        answered,
+        charged: (tied) => new Set(tied.map(({ id }) => id).filter((id) => expired.has(id))),
       });
-      if (this.#random.chance(0.3)) await this.#look();
+      if (random.chance(0.3)) await this.#operator.look();
     }
   }
 
   async #ask(processes: readonly Process[], commands: readonly Command[]): Promise<Answered[]> {
-    for (const { kind } of commands) this.#count(kind);
+    const { random, tally } = this.#scene;
+    for (const { kind } of commands) tally.step(kind);
     return Promise.all(
       commands.map(async (command): Promise<Answered> => {
-        const process = this.#random.pick(processes);
-        const { seat } = process;
+        const process = random.pick(processes);
         const answer = await process.ask(command);
-        return { command, seat, ticket: seat.ticket, answer };
+        return { command, seat: process.seat, ticket: process.seat.ticket, answer };
       }),
     );
   }
 
   /** Commands of several processes at once, with what may befall them. */
   async #burst(commands: readonly Command[]): Promise<void> {
-    const random = this.#random;
-    const { clock, backends, order, target } = this.#world;
-    // A lost batch is known by what was answered later, so it must have been all that waited.
-    const small = commands.length <= 60;
+    const { world, random, tally } = this.#scene;
+    const { clock, backends } = world;
     for (const { seat } of backends) {
-      if (small && random.chance(0.02)) {
+      if (commands.length <= LOSABLE && random.chance(0.02)) {
         seat.fault = random.pick(['before', 'after'] as const);
-        this.#count(`lost ${seat.fault} COMMIT`);
+        tally.outcome(`connection lost ${seat.fault} COMMIT`);
       }
-      if (this.#isPostgres && random.chance(0.1)) this.#intrude(seat);
+      if (random.chance(0.1)) this.#foreign.intrude(seat);
     }
+    const isLost = backends.some(({ seat }) => seat.fault !== null);
+    const unlock = !isLost && random.chance(0.04) ? await this.#foreign.lockSome(commands) : null;
     clock.ticking = true;
     const asked = this.#ask(backends, commands);
-    const others: Promise<void>[] = [];
     const operated: Operated[] = [];
-    if (random.chance(0.02)) {
-      others.push(
-        this.#someReset()().then((one) => {
-          operated.push(one);
-        }),
-      );
-    }
-    if (!this.#isPostgres) others.push(this.#comeBetween());
-    const [answered] = await inTime(Promise.all([asked, ...others]));
+    const resetting = async (): Promise<void> => {
+      if (random.chance(0.02)) operated.push(await this.#operator.reset());
+    };
+    const meanwhile = [resetting(), this.#foreign.comeBetween(), unlock?.()];
+    const [answered] = await inTime(Promise.all([asked, ...meanwhile]));
     clock.ticking = false;
-    replay(this.#model, target.kind, {
-      happenings: order.take(),
-      answered,
-      operated,
-      charged: null,
-    });
+    this.#replay({ answered, operated });
     for (const { seat } of backends) {
       const { intrusion } = seat;
       seat.intrusion = null;
       seat.fault = null;
       if (intrusion !== null) (await intrusion.write())();
     }
-    const verdicts = answered.flatMap(({ answer }) =>
-      'verdict' in answer ? [answer.verdict] : [],
-    );
-    this.#stuck = verdicts.filter(({ admitted }) => admitted).length * 5 < verdicts.length;
-  }
-
-  #intrude(seat: Process['seat']): void {
-    const changes = this.#generator.foreign(this.#world.clock.nowMs, true);
-    seat.intrusion = {
-      before: this.#random.pick(['windows', 'insertLogs'] as const),
-      write: () => this.#written(() => this.#world.writer.write(changes), changes),
-    };
-  }
-
-  /** SQLite: foreign writes between batches, and one that keeps the lock for a while. */
-  async #comeBetween(): Promise<void> {
-    const random = this.#random;
-    const { order, writer } = this.#world;
-    if (!random.chance(0.15)) return;
-    const changes = this.#generator.foreign(this.#world.clock.nowMs, true);
-    for (let turns = random.int(0, 4); turns > 0; turns -= 1) await turn();
-    const keeps = random.chance(0.1);
-    const apply = await this.#written(async () => {
-      if (!keeps) return writer.write(changes);
-      const times = await writer.begin(changes);
-      for (let turns = random.int(1, 30); turns > 0; turns -= 1) await turn();
-      await writer.end('COMMIT');
-      return times;
-    }, changes);
-    order.happenings.push({ kind: 'foreign', apply });
+    const names = answered.map(({ answer }) => nameOf(answer));
+    for (const name of names) tally.outcome(name);
+    const denied = names.filter((name) => name.startsWith('denied')).length;
+    this.#stuck = denied > 4 * names.filter((name) => name === 'admitted').length;
   }
 
   /** Everything is counted as the model counts it. */
   async #checkpoint(): Promise<void> {
-    await this.#endOpenTransaction();
-    const { operator, writer, order, target } = this.#world;
-    this.#count('checkpoint');
-    if (this.#isPostgres) {
-      // token_usage is set when the deltas are folded, which the next batch does.
-      await this.#chargeDue();
-      await this.#ask([operator], [{ kind: 'release', id: randomUUID(), error: null }]).then(
-        (answered) =>
-          replay(this.#model, target.kind, {
-            happenings: order.take(),
-            answered,
-            operated: [],
-            charged: null,
-          }),
-      );
-    }
-    await compareCounters(this.#model, operator.app, writer);
+    const { world, model, random, tally } = this.#scene;
+    await this.#foreign.endOpenTransaction();
+    tally.step('checkpoint');
+    // On PostgreSQL token_usage and the rollups are set when the next batch folds the deltas.
+    await this.#chargeDue();
+    this.#replay({ answered: await this.#ask(world.backends, [nobody(random)]) });
+    await compareCounters(model, world.operator.app, world.writer);
   }
+}
+
+/** An end of no reservation: a batch that does nothing but what each batch does. */
+function nobody(random: Random): Command {
+  return { kind: 'release', id: random.uuid(), error: null };
+}
+
+function nameOf(answer: Answer): string {
+  if ('error' in answer) return answer.error;
+  if ('ending' in answer) return `ended ${answer.ending.state}`;
+  const [reason] = answer.verdict.reasons;
+  return reason === undefined ? 'admitted' : `denied ${reason.code}`;
 }
 
 async function inTime<T>(work: Promise<T>): Promise<T> {

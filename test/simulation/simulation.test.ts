@@ -9,10 +9,10 @@ import { simulateWorld } from './simulate.ts';
 describe.each(DATABASES)('the simulation on %s', (kind) => {
   it.each([1, 2])('finds nothing with seed %i', { timeout: 120_000 }, async (seed) => {
     const target = await emptyDatabase(kind);
-    const steps = await simulateWorld({ target, seed, world: 0, steps: 2_000 });
+    const { steps } = await simulateWorld({ target, seed, world: 0, steps: 2_000 });
     expect(steps.get('reserve')).toBeGreaterThan(500);
     expect(steps.get('settle')).toBeGreaterThan(100);
-    expect(steps.get('foreign write')).toBeGreaterThan(10);
+    expect(steps.get('foreign insert')).toBeGreaterThan(10);
   });
 
   it('sees an answer that is wrong', { timeout: 120_000 }, async () => {
