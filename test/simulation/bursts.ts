@@ -1,3 +1,4 @@
+import { endAll } from './model-endings.ts';
 import type { DatabaseKind } from '../../src/ledger/port.ts';
 import type { Answer, Command } from './commands.ts';
 import { mustAgree, withoutMinute } from './compare.ts';
@@ -66,7 +67,7 @@ export function replay(model: Model, kind: DatabaseKind, burst: Burst): void {
       expire(model, nowMs, EXPIRED_AT_ONCE, burst.charged);
     }
     const ends = mine.flatMap(({ command }) => (command.kind === 'reserve' ? [] : [command]));
-    const answers = model.endAll(ends);
+    const answers = endAll(model, ends);
     for (const apply of seen) apply();
     const unclear = new Set<Command>();
     for (const { command } of mine) {

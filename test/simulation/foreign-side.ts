@@ -25,8 +25,8 @@ export class ForeignSide {
   }
 
   async write(): Promise<void> {
-    const { world, generator } = this.#scene;
-    const changes = generator.foreign(world.clock.nowMs, false);
+    const { world, foreign } = this.#scene;
+    const changes = foreign.changes(world.clock.nowMs, false);
     (await this.#written(() => world.writer.write(changes), changes))();
   }
 
@@ -58,9 +58,9 @@ export class ForeignSide {
       await this.endOpenTransaction();
       return;
     }
-    const { world, model, generator, random, tally } = this.#scene;
-    const changes = generator
-      .foreign(world.clock.nowMs, false)
+    const { world, model, foreign, random, tally } = this.#scene;
+    const changes = foreign
+      .changes(world.clock.nowMs, false)
       // token_usage would stay locked, and a rollback leaves nothing that says so.
       .filter((change) => change.do !== 'usage')
       // What is corrected depends on the resets at its end.
@@ -109,9 +109,9 @@ export class ForeignSide {
 
   /** PostgreSQL: writes in the middle of the next batch of a ledger. */
   intrude(seat: Seat): void {
-    const { world, generator, random } = this.#scene;
+    const { world, foreign, random } = this.#scene;
     if (!this.#isPostgres) return;
-    const changes = generator.foreign(world.clock.nowMs, true);
+    const changes = foreign.changes(world.clock.nowMs, true);
     seat.intrusion = {
       before: random.pick(['windows', 'insertLogs'] as const),
       write: () => this.#written(() => world.writer.write(changes), changes),
@@ -120,9 +120,9 @@ export class ForeignSide {
 
   /** SQLite: writes between the batches of a burst, and sometimes keeps the lock for a while. */
   async comeBetween(): Promise<void> {
-    const { world, generator, random, tally } = this.#scene;
+    const { world, foreign, random, tally } = this.#scene;
     if (this.#isPostgres || !random.chance(0.15)) return;
-    const changes = generator.foreign(world.clock.nowMs, true);
+    const changes = foreign.changes(world.clock.nowMs, true);
     await turns(random.int(0, 4));
     const keeps = random.chance(0.1);
     if (keeps) tally.outcome('foreign writer kept the lock');

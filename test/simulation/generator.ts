@@ -1,11 +1,8 @@
-import type { DatabaseKind } from '../../src/ledger/port.ts';
 import type { Command, End, Reserve } from './commands.ts';
-import { text, type Change, type WrittenTime } from './foreign.ts';
-import { startsOf, type Row } from './model-counts.ts';
+import { startsOf } from './model-counts.ts';
 import type { ResetAsked } from './model-reset.ts';
 import type { Model } from './model.ts';
 import type { Random } from './random.ts';
-import { nameOf, noTime, timeAt } from './times.ts';
 import type { WorldPlan } from './world-plan.ts';
 
 const SECOND_MS = 1_000;
@@ -19,19 +16,18 @@ export class Generator {
   readonly #random: Random;
   readonly #model: Model;
   readonly #plan: WorldPlan;
-  readonly #kind: DatabaseKind;
-  readonly #typical: number;
-  readonly #ended: string[] = [];
+  /** What a call usually costs, in tokens. */
+  readonly typical: number;
+  /** Reservations that were ended, or may have expired. */
+  readonly ended: string[] = [];
   readonly #keyed: Reserve[] = [];
-  readonly #foreign: string[] = [];
   #unique = 0;
 
-  constructor(random: Random, model: Model, plan: WorldPlan, kind: DatabaseKind) {
+  constructor(random: Random, model: Model, plan: WorldPlan) {
     this.#random = random;
     this.#model = model;
     this.#plan = plan;
-    this.#kind = kind;
-    this.#typical = random.pick([10, 60, 400]);
+    this.typical = random.pick([10, 60, 400]);
   }
 
   /** Commands that are given at once. */
@@ -47,7 +43,7 @@ export class Generator {
     const open = [...this.#model.open.keys()].filter((id) => !this.#model.locked.has(id));
     const ended: string[] = [];
     // Some of them will have expired when they are ended.
-    if (open.length > 0) remember(this.#ended, random.pick(open));
+    if (open.length > 0) remember(this.ended, random.pick(open));
     const reserving = open.length > 1_500 ? 0.3 : open.length > 400 ? 0.45 : 0.6;
     const largest = new Map(
       this.#plan.aiTypes.map((aiType) => [aiType, this.#model.largest(aiType, nowMs)]),
@@ -64,11 +60,11 @@ export class Generator {
   #idToEnd(open: string[]): string {
     const random = this.#random;
     if (random.chance(0.02)) return random.uuid();
-    const before = this.#ended.filter((id) => !this.#model.locked.has(id));
+    const before = this.ended.filter((id) => !this.#model.locked.has(id));
     if (before.length > 0 && random.chance(0.12)) return random.pick(before);
     const at = random.int(0, open.length - 1);
     const id = open[at]!;
-    remember(this.#ended, id);
+    remember(this.ended, id);
     return id;
   }
 
@@ -102,7 +98,7 @@ export class Generator {
       case 'below':
         return usage(random.int(0, Math.floor(held / 2)), random.int(0, Math.floor(held / 2)));
       case 'above':
-        return usage(held + random.int(0, this.#typical), random.int(0, this.#typical));
+        return usage(held + random.int(0, this.typical), random.int(0, this.typical));
       case 'cached':
         return usage(random.int(0, 20), random.int(0, 20), random.int(0, 50), random.int(0, 200));
       case 'unknown':
@@ -120,7 +116,7 @@ export class Generator {
     const key = random.chance(0.15) ? `key ${String((this.#unique += 1))}` : null;
     const batch = random.chance(0.06);
     const items = batch
-      ? Array.from({ length: random.int(1, 12) }, () => this.#split(random.int(1, this.#typical)))
+      ? Array.from({ length: random.int(1, 12) }, () => this.#split(random.int(1, this.typical)))
       : [this.#split(this.#size(passes))];
     const command: Reserve = {
       kind: 'reserve',
@@ -145,7 +141,7 @@ export class Generator {
       ? again
       : random.pick<Reserve>([
           { ...again, aiType: random.pick(this.#plan.aiTypes) },
-          { ...again, items: [this.#split(random.int(1, this.#typical))] },
+          { ...again, items: [this.#split(random.int(1, this.typical))] },
           { ...again, items: [...before.items, { input: 1, output: 0 }] },
         ]);
   }
@@ -154,12 +150,12 @@ export class Generator {
     const random = this.#random;
     const { request } = this.#model.limits;
     const size = {
-      usual: random.int(1, this.#typical),
+      usual: random.int(1, this.typical),
       at: passes,
       above: passes + 1,
-      request: request ?? this.#typical * 2,
-      aboveRequest: (request ?? this.#typical) + 1,
-      large: random.int(1, this.#typical * 30),
+      request: request ?? this.typical * 2,
+      aboveRequest: (request ?? this.typical) + 1,
+      large: random.int(1, this.typical * 30),
     };
     const kinds = { usual: 14, at: 0.7, above: 1, request: 0.7, aboveRequest: 0.7, large: 1 };
     return Math.max(1, size[random.weighted(kinds)]);
@@ -219,162 +215,10 @@ export class Generator {
       toTokens: aiTypes.length === 1 && random.chance(0.5) ? random.int(1, 3_000) : 0,
     };
   }
-
-  /** Foreign writes; `plain` ones touch nothing that a batch has locked, and no charge that a reset may have taken. */
-  foreign(nowMs: number, plain: boolean): Change[] {
-    const random = this.#random;
-    const touched = new Set<string>();
-    return Array.from({ length: random.int(1, 6) }, () =>
-      random.weighted({ insert: 6, update: 3, delete: 1, usage: plain ? 0 : 0.5 }),
-    ).flatMap((what): Change[] => {
-      if (what === 'insert') return [this.#insert(nowMs)];
-      if (what === 'usage') return [this.#usage(nowMs)];
-      const row = this.#rowToChange(plain, touched);
-      if (row === null) return [];
-      touched.add(row.id);
-      return [what === 'delete' ? { do: 'delete', id: row.id } : this.#update(row, nowMs)];
-    });
-  }
-
-  #rowToChange(plain: boolean, touched: ReadonlySet<string>): Row | null {
-    const ids = plain || this.#random.chance(0.7) ? this.#foreign : this.#ended;
-    if (ids.length === 0) return null;
-    const row = this.#model.rows.get(this.#random.pick(ids));
-    if (row === undefined || touched.has(row.id) || this.#model.locked.has(row.id)) return null;
-    if (plain && (row.state === 'reserved' || row.resetsBefore !== this.#model.resets.count)) {
-      return null;
-    }
-    return row;
-  }
-
-  #insert(nowMs: number): Change {
-    const random = this.#random;
-    const id = random.uuid();
-    const rated = this.#model.limits.perMinute !== null;
-    const wild = random.chance(0.01);
-    const time = wild
-      ? this.#time(nowMs - random.int(200, 900) * DAY_MS)
-      : this.#someTime(nowMs, rated);
-    const name = nameOf(random, random.pick(this.#plan.aiTypes));
-    const tokensIn = wild
-      ? random.pick([-5, -4e18, 1e12, 1e12 + 1, 4e18])
-      : random.int(0, this.#typical);
-    const tokensOut = wild ? random.pick([-7, 0, 1e12, 4e18]) : random.int(0, this.#typical);
-    const held = !wild && random.chance(0.03);
-    const reserved = held ? random.int(1, this.#typical) : 0;
-    const row: Row = {
-      id,
-      aiType: name.countsAs,
-      atMs: 0,
-      flagged: time.atMs === null,
-      state: held ? 'reserved' : 'settled',
-      tokensIn: held ? 0 : tokensIn,
-      tokensOut: held ? 0 : tokensOut,
-      total: held ? 0 : random.pick([tokensIn + tokensOut, 0, tokensIn + tokensOut + 3]),
-      reserved,
-      reservedInput: held ? random.int(0, reserved) : 0,
-      items: random.chance(0.1) ? random.pick([0, -3, 2, 5]) : 1,
-      denials: 1,
-      expiresAtMs: held ? nowMs + random.int(1, 900) * SECOND_MS : 0,
-      success: !random.chance(0.1),
-      model: random.chance(0.5) ? random.pick(['m1', 'claude-x']) : null,
-      requestType: random.pick(['direct', 'batch', null]),
-      key: null,
-      resetsBefore: 0,
-    };
-    remember(this.#foreign, id);
-    return { do: 'insert', row, name, time };
-  }
-
-  /** Where requests are rated, times to come stay recent for as long: so they are rare. */
-  #someTime(nowMs: number, rated: boolean): WrittenTime {
-    const random = this.#random;
-    if (random.chance(rated ? 0.001 : 0.06)) {
-      return noTime(random, this.#kind, (this.#unique += 1));
-    }
-    const near = random.weighted({ now: 6, hours: 4, days: 2, months: 1, ahead: rated ? 0.02 : 1 });
-    const away = {
-      now: -random.int(0, 50 * SECOND_MS),
-      hours: -random.int(0, 3 * HOUR_MS),
-      days: -random.int(0, 3 * DAY_MS),
-      months: -random.int(0, 100 * DAY_MS),
-      ahead: random.int(1, HOUR_MS),
-    }[near];
-    return this.#time(nowMs + away);
-  }
-
-  #time(atMs: number): WrittenTime {
-    return timeAt(this.#random, this.#kind, atMs);
-  }
-
-  #update(row: Row, nowMs: number): Change {
-    const random = this.#random;
-    const set = (sql: string, to: Partial<Row>): Change => ({
-      do: 'update',
-      id: row.id,
-      sql,
-      to,
-      time: null,
-    });
-    if (row.state === 'reserved' && random.chance(0.5)) {
-      const tokens = random.int(0, this.#typical);
-      return set(
-        `state = 'settled', tokens_in = ${String(tokens)}, tokens_out = 1, total_tokens = ${String(tokens + 1)}`,
-        { state: 'settled', tokensIn: tokens, tokensOut: 1, total: tokens + 1 },
-      );
-    }
-    switch (random.weighted({ tokens: 4, time: 2, name: 1, labels: 1 })) {
-      case 'tokens': {
-        if (row.state === 'reserved') return set('request_id = NULL', {});
-        const tokensIn = random.int(0, this.#typical);
-        const tokensOut = random.int(0, this.#typical);
-        const total = tokensIn + tokensOut;
-        return set(
-          `tokens_in = ${String(tokensIn)}, tokens_out = ${String(tokensOut)}, total_tokens = ${String(total)}`,
-          { tokensIn, tokensOut, total },
-        );
-      }
-      case 'time': {
-        const time = this.#someTime(nowMs, true);
-        if (time.sql === null || (row.flagged && time.atMs === null))
-          return set('error_message = NULL', {});
-        return {
-          do: 'update',
-          id: row.id,
-          sql: `created_at = ${time.sql}`,
-          to: { flagged: time.atMs === null },
-          time,
-        };
-      }
-      case 'name': {
-        const name = nameOf(random, random.pick(this.#plan.aiTypes));
-        return set(`ai_type = ${name.sql}`, { aiType: name.countsAs });
-      }
-      case 'labels': {
-        const success = random.chance(0.5);
-        return set(
-          `success = ${success ? 'true' : 'false'}, model_used = ${text('m9')}, request_type = NULL`,
-          {
-            success,
-            model: 'm9',
-            requestType: null,
-          },
-        );
-      }
-    }
-  }
-
-  #usage(nowMs: number): Change {
-    return {
-      do: 'usage',
-      aiType: this.#random.pick(this.#plan.aiTypes),
-      month: startsOf(nowMs)[0],
-      tokens: this.#random.int(1, 500),
-    };
-  }
 }
 
-function remember<T>(list: T[], item: T): void {
+/** Keeps the newest. */
+export function remember<T>(list: T[], item: T): void {
   list.push(item);
   if (list.length > REMEMBERED) list.shift();
 }

@@ -1,12 +1,6 @@
+import { judge, type Request } from './model-verdict.ts';
 import type { Settings } from '../../src/budget/limits.ts';
-import {
-  sorted,
-  type Answer,
-  type Command,
-  type End,
-  type Reserve,
-  type Verdict,
-} from './commands.ts';
+import { type Answer, type Reserve, type Verdict } from './commands.ts';
 import {
   addTo,
   countOf,
@@ -19,13 +13,7 @@ import {
   type Row,
   type Sums,
 } from './model-counts.ts';
-import {
-  brokenRules,
-  largestAdmissible,
-  retryAt,
-  type Counted,
-  type Recent,
-} from './model-decide.ts';
+import { largestAdmissible, type Counted, type Recent } from './model-decide.ts';
 import { modelLimits, type ModelLimits } from './model-limits.ts';
 import { ModelResets, type Adjustment } from './model-resets.ts';
 import { RecentRows } from './recent-rows.ts';
@@ -52,14 +40,15 @@ export class Model {
   readonly locked = new Set<string>();
   readonly #keys = new Map<string, string>();
   readonly #recent = new RecentRows();
-  readonly #cacheReadPercent: number;
+  /** What a token read from the cache counts, in percent of a token. */
+  readonly cacheReadPercent: number;
   limits: ModelLimits;
   settings: Settings;
 
   constructor(settings: Settings, cacheReadPercent: number) {
     this.settings = settings;
     this.limits = modelLimits(settings);
-    this.#cacheReadPercent = cacheReadPercent;
+    this.cacheReadPercent = cacheReadPercent;
   }
 
   setLimits(settings: Settings): void {
@@ -142,74 +131,6 @@ export class Model {
       resetsBefore: this.resets.count,
     };
     this.apply({ before: row, after, adjustments: [] });
-  }
-
-  /**
-   * Ends that are asked for at once: of one open reservation, the first that says what was used comes
-   * before those that do not know. Of what ended before, only how it stands at last is written, so
-   * that a charge which falls and rises again in between gives nothing back.
-   */
-  endAll(ends: readonly End[]): Map<Command, Answer> {
-    const answers = new Map<Command, Answer>();
-    const first = new Set<string>();
-    for (const end of ends) {
-      const knows = end.kind === 'release' || end.usage !== null;
-      const row = this.open.get(end.id);
-      if (!knows || row === undefined || first.has(end.id)) continue;
-      first.add(end.id);
-      answers.set(
-        end,
-        this.#end(end, row, (after) => this.apply(this.changed(row, after))),
-      );
-    }
-    const last = new Map<string, Row>();
-    for (const end of ends) {
-      if (answers.has(end)) continue;
-      const row = last.get(end.id) ?? this.rows.get(end.id);
-      answers.set(
-        end,
-        this.#end(end, row, (after) => last.set(end.id, after)),
-      );
-    }
-    for (const [id, row] of last) this.apply(this.changed(this.rows.get(id)!, row));
-    return answers;
-  }
-
-  #end(end: End, row: Row | undefined, write: (after: Row) => void): Answer {
-    if (row === undefined || row.state === 'denied' || row.reserved === 0) {
-      return { error: 'reservation_not_found' };
-    }
-    const become = (change: Partial<Row>): Answer => {
-      const resetsBefore = row.state === 'reserved' ? this.resets.count : row.resetsBefore;
-      const after = { ...row, ...change, resetsBefore };
-      write(after);
-      return ending(after);
-    };
-    if (end.kind === 'release') {
-      if (row.state === 'settled') return { error: 'reservation_ended' };
-      if (row.state === 'released') return ending(row);
-      const success = end.error === null;
-      return become({ state: 'released', tokensIn: 0, tokensOut: 0, total: 0, success });
-    }
-    if (row.state === 'settled') return ending(row);
-    const model = end.model ?? row.model;
-    if (end.usage !== null) {
-      const { inputTokens, cacheCreationInputTokens, cacheReadInputTokens } = end.usage;
-      const read = Math.ceil((cacheReadInputTokens * this.#cacheReadPercent) / 100);
-      const tokensIn = inputTokens + cacheCreationInputTokens + read;
-      const tokensOut = end.usage.outputTokens;
-      const total = tokensIn + tokensOut;
-      return become({ state: 'settled', tokensIn, tokensOut, total, model, success: true });
-    }
-    if (row.state !== 'reserved') return ending(row);
-    return become({
-      state: 'settled',
-      tokensIn: row.reservedInput,
-      tokensOut: row.reserved - row.reservedInput,
-      total: row.reserved,
-      model,
-      success: false,
-    });
   }
 
   /** The row becomes another; a charge that falls after a reset took it gives back what it took. */
@@ -334,27 +255,4 @@ export class Model {
     const { perMinute } = this.limits;
     return perMinute !== null && this.#recent.isUnclear(nowMs, perMinute);
   }
-}
-
-type Request = Pick<Reserve, 'aiType' | 'items'>;
-
-function judge({ aiType, items }: Request, counted: Counted): Verdict {
-  const sizes = items.map((item) => item.input + item.output);
-  const total = sizes.reduce((sum, size) => sum + size, 0);
-  const input = items.reduce((sum, item) => sum + item.input, 0);
-  const largestItem = Math.max(...sizes);
-  const reasons = brokenRules(counted, { tokens: total, largestItem, items: items.length });
-  return {
-    admitted: reasons.length === 0,
-    aiType,
-    estimate: { input, output: total - input, total },
-    reasons: sorted(reasons),
-    retryAt: reasons.length === 0 ? null : retryAt(reasons),
-    largestAdmissible: largestAdmissible(counted),
-    reservation: null,
-  };
-}
-
-function ending(row: Row): Answer {
-  return { ending: { id: row.id, state: row.state, charged: row.total } };
 }

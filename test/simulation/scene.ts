@@ -1,3 +1,4 @@
+import type { ForeignGenerator } from './foreign-generator.ts';
 import type { Generator } from './generator.ts';
 import type { Model } from './model.ts';
 import type { Random } from './random.ts';
@@ -37,5 +38,6 @@ export interface Scene {
   readonly plan: WorldPlan;
   readonly random: Random;
   readonly generator: Generator;
+  readonly foreign: ForeignGenerator;
   readonly tally: Tally;
 }

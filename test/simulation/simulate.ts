@@ -4,6 +4,7 @@ import type { Answer, Command } from './commands.ts';
 import { compareCounters, compareRows, Disagreement } from './compare.ts';
 import { text } from './foreign.ts';
 import { ForeignSide } from './foreign-side.ts';
+import { ForeignGenerator } from './foreign-generator.ts';
 import { Generator } from './generator.ts';
 import { Model } from './model.ts';
 import { OperatorSide } from './operator-side.ts';
@@ -24,10 +25,13 @@ export async function simulateWorld(options: SimulationOptions): Promise<Tally> 
   const plan = planWorld(random);
   const world = await openWorld(options.target, plan, random, options.tamper);
   const model = new Model(plan.settings, plan.cacheReadPercent);
-  const generator = new Generator(random, model, plan, options.target.kind);
+  const generator = new Generator(random, model, plan);
+  const foreign = new ForeignGenerator(random, model, plan, options.target.kind, generator);
   const tally = new Tally();
   try {
-    await new Simulation({ world, model, plan, random, generator, tally }).run(options.steps);
+    await new Simulation({ world, model, plan, random, generator, foreign, tally }).run(
+      options.steps,
+    );
   } catch (error) {
     throw new SimulationFailed(options, tally.done, error);
   } finally {
