@@ -11,7 +11,8 @@ import { SimulationFailed } from './simulation-failed.ts';
 
 /**
  * `npm run simulate -- --steps N --seed S [--database sqlite|postgresql] [--world K]`: the ledger and
- * its model do the same, until they disagree.
+ * its model do the same, until they disagree. The choices repeat with the seed; on PostgreSQL the order
+ * of concurrent batches is the server's, so that a rare disagreement may take a few runs to come again.
  */
 
 /** A world's rows pile up, so that each gets its own database. */
@@ -119,10 +120,16 @@ function print(title: string, counts: ReadonlyMap<string, number>): void {
 }
 
 const kinds: readonly Kind[] =
-  values.database === undefined ? ['sqlite', 'postgresql'] : [values.database as Kind];
+  values.database === undefined
+    ? ['sqlite', 'postgresql']
+    : (['sqlite', 'postgresql'] as const).filter((kind) => kind === values.database);
+const [seed, steps] = [Number(values.seed), Number(values.steps)];
+if (kinds.length === 0 || !Number.isInteger(seed) || !(steps > 0)) {
+  throw new Error('usage: simulate --steps N --seed S [--database sqlite|postgresql] [--world K]');
+}
 let agreed = true;
 for (const kind of kinds) {
   const only = values.world === undefined ? null : Number(values.world);
-  if (!(await run(kind, Number(values.seed), Number(values.steps), only))) agreed = false;
+  if (!(await run(kind, seed, steps, only))) agreed = false;
 }
 process.exitCode = agreed ? 0 : 1;
