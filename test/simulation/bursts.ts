@@ -88,7 +88,7 @@ export function replay(model: Model, kind: DatabaseKind, burst: Burst): void {
 }
 
 function expire(model: Model, nowMs: number, most: number, charged: Burst['charged']): void {
-  const due = model.due(nowMs);
+  const due = model.chargeable(nowMs);
   const edge = due[most - 1]?.expiresAtMs;
   const next = due[most];
   if (next === undefined || next.expiresAtMs !== edge) {

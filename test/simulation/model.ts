@@ -115,8 +115,13 @@ export class Model {
   /** Open reservations whose time is over, the oldest end first. */
   due(nowMs: number): Row[] {
     return [...this.open.values()]
-      .filter((row) => row.expiresAtMs <= nowMs && !this.locked.has(row.id))
+      .filter((row) => row.expiresAtMs <= nowMs)
       .toSorted((a, b) => a.expiresAtMs - b.expiresAtMs);
+  }
+
+  /** Those of them that a batch can charge. */
+  chargeable(nowMs: number): Row[] {
+    return this.due(nowMs).filter(({ id }) => !this.locked.has(id));
   }
 
   /** The holder vanished: the hold is charged in full. */

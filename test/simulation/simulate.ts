@@ -99,8 +99,8 @@ class Simulation {
   async #chargeDue(): Promise<void> {
     const { world, model, random, tally } = this.#scene;
     const { clock } = world;
-    while (model.due(clock.nowMs + 5_000).length > EXPIRED_AT_ONCE) {
-      const due = model.due(clock.nowMs);
+    while (model.chargeable(clock.nowMs + 5_000).length > EXPIRED_AT_ONCE) {
+      const due = model.chargeable(clock.nowMs);
       if (due.length === 0) {
         clock.nowMs += 5_000;
         continue;
