@@ -41,7 +41,9 @@ export class BatchCounters {
     for (const scope of [this.#scope(null), this.#scope(aiType)]) {
       for (const kind of WINDOW_KINDS) scope[kind].held += tokens;
     }
-    this.#recent.push({ atMs: nowMs, items });
+    // Where the clock has gone back, others were made after it.
+    const before = this.#recent.findLastIndex(({ atMs }) => atMs <= nowMs);
+    this.#recent.splice(before + 1, 0, { atMs: nowMs, items });
     this.#requestsToday += items;
   }
 

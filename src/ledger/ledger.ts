@@ -10,7 +10,7 @@ import type { SeenDenials } from './denials.ts';
 import { limitsReader } from './limits-in-force.ts';
 import type { Connection, Operations } from './port.ts';
 import { BoundedQueue, type Waiting } from './queue.ts';
-import { readSnapshot, type Snapshot, type SnapshotRequest } from './snapshot.ts';
+import { applyDue, readSnapshot, type Snapshot, type SnapshotRequest } from './snapshot.ts';
 import { step, type Step } from './steps.ts';
 
 export interface LedgerOptions {
@@ -97,7 +97,8 @@ export class Ledger {
         const { limits } = readLimits(yield* step(ops.newestRevision()));
         const windows = windowsAt(ops.nowMs);
         const starts = [windows.month.start, windows.day.start, windows.hour.start];
-        const rows = yield* step(ops.windows(starts, [request.aiType]));
+        const due = yield* step(ops.dueHolds());
+        const rows = applyDue(yield* step(ops.windows(starts, [request.aiType])), due, starts);
         const perMinute = limits.requestsPerMinute;
         const recent = perMinute === null ? [] : yield* step(ops.recentRequests(perMinute));
         const counters = new BatchCounters(rows, recent, ops.nowMs).of(request.aiType);

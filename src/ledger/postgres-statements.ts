@@ -119,7 +119,7 @@ export const SQL = {
   allWindows: `SELECT ${WINDOW_SUMS} FROM usage_windows_now GROUP BY 1, 2, 3, 4`,
 
   recent: `
-    SELECT counted_at_ms AS at_ms, request_items AS items FROM token_usage_logs
+    SELECT counted_at_ms AS at_ms, greatest(request_items, 1) AS items FROM token_usage_logs
     WHERE counted_at_ms > $1 AND state <> 'denied' ORDER BY counted_at_ms DESC LIMIT $2`,
 
   logsById: `SELECT ${LOG_COLUMNS} FROM token_usage_logs WHERE id = ANY ($1::uuid[])`,

@@ -90,7 +90,7 @@ function lastHours(nowMs: number): string[] {
 }
 
 /** Moves due holds from held to used, in the windows that they were reserved in. */
-function applyDue(
+export function applyDue(
   rows: readonly WindowRow[],
   due: readonly DueHold[],
   starts: readonly string[],

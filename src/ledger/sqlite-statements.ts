@@ -34,7 +34,7 @@ export const SQL = {
   allWindows: `SELECT ${WINDOW_COLUMNS} FROM usage_windows`,
   windows: `SELECT ${WINDOW_COLUMNS} FROM usage_windows WHERE window_start IN (SELECT value FROM json_each(?))`,
   windowsOf: `SELECT ${WINDOW_COLUMNS} FROM usage_windows WHERE window_start IN (SELECT value FROM json_each(?)) AND scope_kind = ? AND scope_name = ?`,
-  recent: `SELECT counted_at_ms AS atMs, request_items AS items FROM token_usage_logs
+  recent: `SELECT counted_at_ms AS atMs, max(request_items, 1) AS items FROM token_usage_logs
          WHERE counted_at_ms > ? AND state <> 'denied' ORDER BY counted_at_ms DESC ${LIMIT}`,
   logsById: `SELECT ${LOG_COLUMNS} FROM token_usage_logs WHERE id = ?`,
   logsByKey: `SELECT ${LOG_COLUMNS} FROM token_usage_logs WHERE idempotency_key = ?`,

@@ -53,6 +53,17 @@ describe.each(DATABASES)('a hold whose holder vanished on %s', (kind) => {
     if (row !== undefined) expect(row).toMatchObject({ held: kind === 'sqlite' ? 100 : '100' });
   });
 
+  it('is used in the arithmetic of a check, as in that of a reserve', async () => {
+    const budget = await open({ hourly: 150 });
+    const { guard, clock } = budget;
+    idOf(await guard.reserve(tokens(60, 40)));
+    clock.advance(60_000);
+    const checked = await guard.check(tokens(51));
+    expect(checked.reasons).toMatchObject([{ window: 'hour', used: 100, held: 0 }]);
+    expect(await states(budget)).toEqual(['reserved']);
+    expect((await guard.reserve(tokens(51))).reasons).toEqual(checked.reasons);
+  });
+
   it('is charged in the month that it was reserved in', async () => {
     const { app, guard, clock } = await openBudget(kind, {
       start: '2025-12-31T23:59:30Z',

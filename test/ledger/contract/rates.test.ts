@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { foreignLog, idOf, openBudget, tokens } from '../../support/budget.ts';
+import { foreignLog, idOf, openBudget, sql, tokens } from '../../support/budget.ts';
 import { DATABASES } from '../../support/databases.ts';
 
 describe.each(DATABASES)('request rates on %s', (kind) => {
@@ -42,6 +42,26 @@ describe.each(DATABASES)('request rates on %s', (kind) => {
     clock.set('2025-06-15T12:30:30Z');
     idOf(await guard.reserve(tokens(1)));
     expect((await app.status()).rates).toMatchObject([{ requests: 3 }, { requests: 4 }]);
+  });
+
+  it('count a row as one request at least', async () => {
+    const { guard, target } = await openBudget(kind, { global: { requestsPerMinute: 2 } });
+    await sql(
+      target,
+      `INSERT INTO token_usage_logs (ai_type, total_tokens, request_items, created_at)
+       VALUES ('guardian', 1, -5, '2025-06-15 12:29:30'), ('guardian', 1, 0, '2025-06-15 12:29:40')`,
+    );
+    const denied = await guard.reserve(tokens(1));
+    expect(denied.reasons).toMatchObject([{ window: 'minute', limit: 2, used: 2 }]);
+  });
+
+  it('say when the next one passes also after the clock went back', async () => {
+    const { guard, clock } = await openBudget(kind, { global: { requestsPerMinute: 2 } });
+    idOf(await guard.reserve(tokens(1)));
+    clock.set('2025-06-15T12:29:50Z');
+    const [, denied] = await Promise.all([guard.reserve(tokens(1)), guard.reserve(tokens(1))]);
+    expect(denied.reasons).toMatchObject([{ window: 'minute', used: 2 }]);
+    expect(denied.retryAt).toBe('2025-06-15T12:30:50.000Z');
   });
 
   it('allow the requests of a UTC day, and no more until the next one', async () => {
