@@ -1,10 +1,11 @@
-import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from './commands.ts';
 import { mustAgree } from './compare.ts';
 import { effectOf, text, timedByDatabase, type Change, type ReadTimes } from './foreign.ts';
 import type { Effect } from './model.ts';
 import type { Scene } from './scene.ts';
 import type { Seat } from './seats.ts';
+import { turns } from './world.ts';
 
 /** A foreign transaction that is still open, and what it will have done. */
 interface OpenTransaction {
@@ -155,8 +156,4 @@ export class ForeignSide {
       await world.slowWriter.end('ROLLBACK');
     };
   }
-}
-
-async function turns(count: number): Promise<void> {
-  for (let left = count; left > 0; left -= 1) await turn();
 }

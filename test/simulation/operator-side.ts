@@ -2,7 +2,10 @@ import type { Operated } from './bursts.ts';
 import { compareStatus, mustAgree, plainVerdict, withoutMinute } from './compare.ts';
 import { reset, sorted, undo, type ResetDone } from './model-reset.ts';
 import type { Scene } from './scene.ts';
+import { turns } from './world.ts';
 import { someSettings } from './world-plan.ts';
+
+const REST_TURNS = 100;
 
 /** What an operator does: limits, resets, a look. */
 export class OperatorSide {
@@ -18,6 +21,8 @@ export class OperatorSide {
     tally.step('limit change');
     const note = { source: 'simulation', actor: null, reason: null };
     await world.operator.app.changeLimits(() => settings, note);
+    // Prisma takes as long as it takes: the ledgers have come to rest, so that a seed repeats what follows.
+    await turns(REST_TURNS);
     model.setLimits(settings);
   }
 

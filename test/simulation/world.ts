@@ -10,7 +10,7 @@ import { systemRuntime, type Runtime } from '../../src/platform/runtime.ts';
 import type { Answer, Command } from './commands.ts';
 import { plainVerdict } from './compare.ts';
 import { openWriter, type Writer } from './foreign.ts';
-import type { Random } from './random.ts';
+import { Random } from './random.ts';
 import { newSeat, Order, watched, type Seat } from './seats.ts';
 import type { WorldPlan } from './world-plan.ts';
 
@@ -43,6 +43,11 @@ export interface World {
   close(): Promise<void>;
 }
 
+/** Waits for so many turns of the event loop. */
+export async function turns(count: number): Promise<void> {
+  for (let left = count; left > 0; left -= 1) await turn();
+}
+
 /** Waiting by turns of the event loop and not by a clock: on SQLite a seed then repeats every order. */
 function waitingByTurns(random: Random): Partial<Runtime> {
   let passedMs = 0;
@@ -50,7 +55,7 @@ function waitingByTurns(random: Random): Partial<Runtime> {
     monotonicMs: () => passedMs,
     random: () => random.next(),
     async sleep(ms) {
-      for (let left = Math.ceil(ms); left > 0; left -= 1) await turn();
+      await turns(Math.ceil(ms));
       passedMs += ms;
     },
   };
@@ -71,8 +76,10 @@ export async function openWorld(
 ): Promise<World> {
   const clock: Clock = { nowMs: plan.startMs, ticking: false };
   const order = new Order();
+  // Each has choices of its own: who comes first must not change what the others choose.
+  const ticks = new Random(random.uuid());
   const nowMs = (): number => {
-    if (clock.ticking) clock.nowMs += random.chance(0.05) ? -random.int(1, 300) : random.int(0, 20);
+    if (clock.ticking) clock.nowMs += ticks.chance(0.05) ? -ticks.int(1, 300) : ticks.int(0, 20);
     return clock.nowMs;
   };
   const firstSettings = plan.settings;
@@ -84,13 +91,14 @@ export async function openWorld(
   });
   const open = (name: string): Process => {
     const seat = newSeat(name);
+    const own = new Random(random.uuid());
     let nextId: string | null = null;
     const runtime: Runtime = {
       ...systemRuntime,
-      ...(target.kind === 'sqlite' ? waitingByTurns(random) : {}),
+      ...(target.kind === 'sqlite' ? waitingByTurns(own) : {}),
       nowMs,
       newId: () => {
-        const id = nextId ?? random.uuid();
+        const id = nextId ?? own.uuid();
         nextId = null;
         return id;
       },
