@@ -47,7 +47,8 @@ export function* runBatch(
   context: BatchContext,
 ): Step<BatchResult> {
   const outcomes = new Map<Command, Outcome>();
-  if (ops.expireDue !== undefined) yield* step(ops.expireDue(EXPIRED_AT_ONCE));
+  // PostgreSQL has done so as the transaction began, which saves a round trip.
+  if (ops.kind === 'sqlite') yield* step(ops.expireDue(EXPIRED_AT_ONCE));
   yield* endReservations(ops, commands.filter(isEnd), context.careful, outcomes);
   const reserves = commands.filter((command) => command.kind === 'reserve');
   const seenDenials =
@@ -87,7 +88,7 @@ function* endReservations(
     outcomes.set(command, result.outcome);
     if (result.ended !== null && row !== undefined) {
       ended.set(id, result.ended);
-      rows.set(id, { ...row, state: result.ended.state, totalTokens: result.ended.totalTokens });
+      rows.set(id, { ...row, state: result.ended.state, charged: result.ended.totalTokens });
     }
   }
   if (ended.size === 0) return;
@@ -177,7 +178,7 @@ function endOne(command: EndCommand, row: LogRow | undefined): EndResult {
     if (row.state === 'settled') {
       return refuse(
         'reservation_ended',
-        `reservation ${row.id} was settled (${String(row.totalTokens)} tokens) and can't be released`,
+        `reservation ${row.id} was settled (${String(row.charged)} tokens) and can't be released`,
         'nothing needs to be done: what was reported stays charged',
       );
     }
@@ -211,7 +212,7 @@ function end(
 
 function unchanged(row: LogRow, state: Ending['state']): EndResult {
   return {
-    outcome: { kind: 'ending', ending: { id: row.id, state, charged: row.totalTokens } },
+    outcome: { kind: 'ending', ending: { id: row.id, state, charged: row.charged } },
     ended: null,
   };
 }
@@ -276,7 +277,8 @@ function* admitReservations(
     outcomes.set(command, { kind: 'verdict', verdict });
     const row = reservedLog(command, nowMs, expiresAtMs);
     admitted.push(row);
-    if (command.idempotencyKey !== null) known.set(keyOf(command), { ...row, expiresAtMs });
+    if (command.idempotencyKey !== null)
+      known.set(keyOf(command), { ...row, charged: 0, expiresAtMs });
   }
   const plan = planDenials(denied, context.seenDenials, nowMs);
   const written = [...admitted, ...plan.rows];

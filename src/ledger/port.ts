@@ -20,7 +20,8 @@ export interface LogRow {
   readonly reservedTokens: number;
   readonly reservedInputTokens: number;
   readonly requestItems: number;
-  readonly totalTokens: number;
+  /** What it is charged now, in tokens: what it counts in its windows. */
+  readonly charged: number;
   readonly expiresAtMs: number;
   readonly idempotencyKey: string | null;
 }
@@ -121,8 +122,8 @@ export interface Operations {
   readonly nowMs: number;
   /** The newest limit revision; null in a database that has none yet. */
   newestRevision(): Answer<StoredRevision | null>;
-  /** SQLite: charges at most `limit` due holds in full. PostgreSQL did so when the transaction began. */
-  expireDue?(limit: number): Answer<void>;
+  /** Charges at most `limit` due holds in full. On PostgreSQL each transaction has charged 256 as it began. */
+  expireDue(limit: number): Answer<void>;
   /** PostgreSQL: keeps every other writer out until this transaction ends. SQLite has one writer anyway. */
   lockLogs(): Answer<void>;
   /** PostgreSQL: folds all of the triggers' deltas into the windows. SQLite has none. */

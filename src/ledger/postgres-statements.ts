@@ -7,8 +7,12 @@ const NEWEST_ADJUSTMENT = 'coalesce((SELECT max(id) FROM usage_adjustments), 0)'
 /** One lock for everything that decides or folds, in this database and schema. */
 const LOCK = `SELECT pg_advisory_xact_lock(hashtextextended('tokenctl.' || current_schema(), 0))`;
 
-const LOG_COLUMNS = `id::text, counted_as, state, reserved_tokens, reserved_input_tokens, request_items, total_tokens,
+const LOG_COLUMNS = `l.id::text, counted_as, state, reserved_tokens, reserved_input_tokens, request_items, c.used AS charged,
   floor(extract(epoch FROM expires_at) * 1000)::bigint AS expires_at_ms, idempotency_key`;
+
+/** Log rows beside what each counts for. */
+const COUNTED_LOGS = `token_usage_logs AS l
+    CROSS JOIN LATERAL tokenctl_count(l.state, l.total_tokens, l.tokens_in, l.tokens_out, l.reserved_tokens, l.success, l.request_items, l.denied_count) AS c`;
 
 const sum = (column: string): string => `least(sum(${column}), ${SATURATED})::bigint AS ${column}`;
 
@@ -122,8 +126,8 @@ export const SQL = {
     SELECT counted_at_ms AS at_ms, greatest(request_items, 1) AS items FROM token_usage_logs
     WHERE counted_at_ms > $1 AND state <> 'denied' ORDER BY counted_at_ms DESC LIMIT $2`,
 
-  logsById: `SELECT ${LOG_COLUMNS} FROM token_usage_logs WHERE id = ANY ($1::uuid[])`,
-  logsByKey: `SELECT ${LOG_COLUMNS} FROM token_usage_logs WHERE idempotency_key = ANY ($1)`,
+  logsById: `SELECT ${LOG_COLUMNS} FROM ${COUNTED_LOGS} WHERE l.id = ANY ($1::uuid[])`,
+  logsByKey: `SELECT ${LOG_COLUMNS} FROM ${COUNTED_LOGS} WHERE idempotency_key = ANY ($1)`,
 
   insertLogs: `
     INSERT INTO token_usage_logs (${Object.keys(INSERT_COLUMNS).join(', ')}, counted_as, charged_after_adjustment)
@@ -149,6 +153,8 @@ export const SQL = {
   addDenials: `
     UPDATE token_usage_logs SET denied_count = denied_count + $2::integer
     WHERE id = (SELECT id FROM token_usage_logs WHERE id = $1::uuid FOR NO KEY UPDATE SKIP LOCKED)`,
+
+  expireDue: 'SELECT tokenctl_expire($1, $2)',
 
   dueHolds: `
     SELECT counted_as AS "aiType", tokenctl_hour(counted_at_ms) AS "hourStart",
@@ -180,8 +186,7 @@ export const SQL = {
       least(sum(c.tokens_in), ${SATURATED})::bigint AS "tokensIn", least(sum(c.tokens_out), ${SATURATED})::bigint AS "tokensOut",
       ${sum('c.used').replace('AS c.used', 'AS used')}, ${sum('c.held').replace('AS c.held', 'AS held')},
       sum(c.requests)::bigint AS requests, sum(c.failed)::bigint AS failed, sum(c.denied)::bigint AS denied
-    FROM token_usage_logs AS l
-    CROSS JOIN LATERAL tokenctl_count(l.state, l.total_tokens, l.tokens_in, l.tokens_out, l.reserved_tokens, l.success, l.request_items, l.denied_count) AS c
+    FROM ${COUNTED_LOGS}
     WHERE l.counted_at_ms IS NOT NULL AND l.counted_as IS NOT NULL
     GROUP BY 1, 2`,
 

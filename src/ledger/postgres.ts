@@ -221,6 +221,9 @@ function operations(client: pg.Client, prelude: Prelude): Operations {
       prelude.revision === null || prelude.settings === null
         ? null
         : ({ revision: prelude.revision, settings: prelude.settings } satisfies StoredRevision),
+    async expireDue(limit) {
+      await query('expire_due', SQL.expireDue, [nowMs, limit]);
+    },
     async lockLogs() {
       await client.query(
         'LOCK TABLE token_usage_logs, usage_adjustments IN SHARE ROW EXCLUSIVE MODE',

@@ -41,7 +41,7 @@ export interface ResetResult {
 /** Resets the current month, day or hour (all: the three), of everything or of some AI types. */
 export function* resetUsage(ops: Operations, request: ResetRequest): Step<ResetResult> {
   // What is due shows as used, so it is charged before and not after the reset.
-  if (ops.expireDue !== undefined) yield* step(ops.expireDue(DUE_AT_ONCE));
+  yield* step(ops.expireDue(DUE_AT_ONCE));
   const current = windowsAt(ops.nowMs);
   const kinds = request.window === 'all' ? WINDOW_KINDS : [request.window];
   const starts = kinds.map((kind) => current[kind].start);

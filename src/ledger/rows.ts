@@ -43,7 +43,7 @@ export interface SqlLog {
   reserved_tokens: number;
   reserved_input_tokens: number;
   request_items: number;
-  total_tokens: number | null;
+  charged: number;
   expires_at_ms: number | null;
   idempotency_key: string | null;
 }
@@ -56,7 +56,7 @@ export function toLog(row: SqlLog): LogRow {
     reservedTokens: row.reserved_tokens,
     reservedInputTokens: row.reserved_input_tokens,
     requestItems: row.request_items,
-    totalTokens: row.total_tokens ?? 0,
+    charged: row.charged,
     expiresAtMs: row.expires_at_ms ?? 0,
     idempotencyKey: row.idempotency_key,
   };

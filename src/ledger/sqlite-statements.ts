@@ -8,7 +8,9 @@ const WINDOW_COLUMNS = `scope_kind, scope_name, window_kind, window_start,
   requests, requests_reset, failed, denied, last_request_at_ms`;
 
 const LOG_COLUMNS = `id, counted_as, state, reserved_tokens, reserved_input_tokens, request_items,
-  total_tokens, CAST(round((julianday(expires_at) - 2440587.5) * 86400000) AS INTEGER) AS expires_at_ms,
+  min(max(CAST(coalesce(total_tokens, 0) AS INTEGER),
+    CAST(coalesce(tokens_in, 0) AS INTEGER) + CAST(coalesce(tokens_out, 0) AS INTEGER), 0), 1000000000000) AS charged,
+  CAST(round((julianday(expires_at) - 2440587.5) * 86400000) AS INTEGER) AS expires_at_ms,
   idempotency_key`;
 
 const NEWEST_ADJUSTMENT = 'coalesce((SELECT max(id) FROM usage_adjustments), 0)';

@@ -3,7 +3,7 @@ import type { App } from '../../src/app.ts';
 import type { DatabaseTarget } from '../../src/config/database.ts';
 import { systemRuntime } from '../../src/platform/runtime.ts';
 import { testClock } from '../support/clock.ts';
-import { expectCountsAgree, query, windowOf } from '../support/counts.ts';
+import { expectCountsAgree, fold, query, windowOf } from '../support/counts.ts';
 import { DATABASES } from '../support/databases.ts';
 import { openTestLedger, UNLIMITED } from '../support/ledgers.ts';
 
@@ -54,6 +54,21 @@ describe.each(DATABASES)('resets on %s', (kind) => {
     await guard.settle(verdict.reservation!.id, { inputTokens: 20, outputTokens: 5 });
     expect(await used(app)).toEqual(all(25));
     await expectCountsAgree(app, target);
+  });
+
+  it('take all holds whose time is over, also more than one batch charges', async () => {
+    const clock = testClock(START);
+    const { app, guard } = await openTestLedger(kind, clock);
+    const request = { aiType: 'imperium', estimate: { input: 2, output: 0 }, ttlSeconds: 1 };
+    await Promise.all(Array.from({ length: 600 }, () => guard.reserve(request)));
+    clock.advance(2_000);
+    const { changes } = await app.reset({ aiTypes: [], window: 'hour', ...NOTE });
+    expect(changes.map(({ scope, before, after }) => [scope, before, after])).toEqual([
+      ['global', 1_200, 0],
+      ['imperium', 1_200, 0],
+    ]);
+    await fold(app);
+    expect(await windowOf(app, null, HOUR)).toMatchObject({ used: 0, held: 0 });
   });
 
   it('of one AI type lower the global windows by the same', async () => {

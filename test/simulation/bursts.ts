@@ -53,8 +53,8 @@ export function replay(model: Model, kind: DatabaseKind, burst: Burst): void {
     }
     const operation = operated.get(ticket);
     if (operation !== undefined) {
-      if (kind === 'postgresql') expire(model, nowMs, EXPIRED_AT_ONCE, burst.charged);
-      else if (operation.expiresFirst) expire(model, nowMs, EXPIRED_BY_RESET, null);
+      if (operation.expiresFirst) expire(model, nowMs, EXPIRED_BY_RESET, null);
+      else if (kind === 'postgresql') expire(model, nowMs, EXPIRED_AT_ONCE, burst.charged);
       mustAgree('a reset', operation.what, operation.model(nowMs), operation.done);
       continue;
     }

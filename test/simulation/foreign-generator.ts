@@ -145,7 +145,7 @@ export class ForeignGenerator {
         if (row.state === 'reserved') return set('request_id = NULL', {});
         const tokensIn = random.int(0, this.#typical);
         const tokensOut = random.int(0, this.#typical);
-        const total = tokensIn + tokensOut;
+        const total = random.pick([tokensIn + tokensOut, 0, tokensIn + tokensOut + 3]);
         return set(
           `tokens_in = ${String(tokensIn)}, tokens_out = ${String(tokensOut)}, total_tokens = ${String(total)}`,
           { tokensIn, tokensOut, total },

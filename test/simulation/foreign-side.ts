@@ -72,9 +72,7 @@ export class ForeignSide {
     let times: ReadTimes = new Map();
     await this.#written(async () => (times = await world.slowWriter.begin(changes)), changes);
     const effects = changes.map((change) => effectOf(model, change, times));
-    const ids = changes.flatMap((change) =>
-      change.do === 'update' || change.do === 'delete' ? [change.id] : [],
-    );
+    const ids = touchedBy(changes);
     for (const id of ids) model.locked.add(id);
     this.#open = { effects, ids, commits: random.chance(0.7) };
     tally.outcome('foreign transaction left open');
@@ -110,12 +108,18 @@ export class ForeignSide {
 
   /** PostgreSQL: writes in the middle of the next batch of a ledger. */
   intrude(seat: Seat): void {
-    const { world, foreign, random } = this.#scene;
+    const { world, model, foreign, random } = this.#scene;
     if (!this.#isPostgres) return;
     const changes = foreign.changes(world.clock.nowMs, true);
+    const ids = touchedBy(changes);
+    // So that the other ledger's intrusion leaves these rows alone.
+    for (const id of ids) model.locked.add(id);
     seat.intrusion = {
       before: random.pick(['windows', 'insertLogs'] as const),
-      write: () => this.#written(() => world.writer.write(changes), changes),
+      write: () => {
+        for (const id of ids) model.locked.delete(id);
+        return this.#written(() => world.writer.write(changes), changes);
+      },
     };
   }
 
@@ -156,4 +160,11 @@ export class ForeignSide {
       await world.slowWriter.end('ROLLBACK');
     };
   }
+}
+
+/** The rows that are there already. */
+function touchedBy(changes: readonly Change[]): string[] {
+  return changes.flatMap((change) =>
+    change.do === 'update' || change.do === 'delete' ? [change.id] : [],
+  );
 }

@@ -1,5 +1,5 @@
 import type { Answer, Command, End } from './commands.ts';
-import type { Row } from './model-counts.ts';
+import { countOf, type Row } from './model-counts.ts';
 import type { Model } from './model.ts';
 
 /** The ends of reservations: docs/rules.md, "The end of a reservation". */
@@ -78,5 +78,5 @@ function endOne(
 }
 
 function ending(row: Row): Answer {
-  return { ending: { id: row.id, state: row.state, charged: row.total } };
+  return { ending: { id: row.id, state: row.state, charged: countOf(row).used } };
 }

@@ -68,6 +68,15 @@ describe.each(DATABASES)('how a reservation ends on %s', (kind) => {
     expect(await counts(app)).toEqual(everywhere(31, 0));
   });
 
+  it('says what is charged, also where another program changed a part of the row', async () => {
+    const { app, guard, target } = await openBudget(kind);
+    const id = idOf(await guard.reserve(tokens(100)));
+    await guard.settle(id, usage(30, 1));
+    await sql(target, 'UPDATE token_usage_logs SET tokens_in = 50');
+    expect(await guard.settle(id, usage(30, 1))).toEqual({ id, state: 'settled', charged: 51 });
+    expect(await counts(app)).toEqual(everywhere(51, 0));
+  });
+
   it('drops the hold on release, and releases once', async () => {
     const { app, guard } = await openBudget(kind, { global: { hourly: 100 } });
     const id = idOf(await guard.reserve(tokens(100)));
