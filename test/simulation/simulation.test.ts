@@ -9,9 +9,9 @@ import { simulateWorld } from './simulate.ts';
 describe.each(DATABASES)('the simulation on %s', (kind) => {
   it.each([1, 2])('finds nothing with seed %i', { timeout: 120_000 }, async (seed) => {
     const target = await emptyDatabase(kind);
-    const { steps } = await simulateWorld({ target, seed, world: 0, steps: 2_000 });
-    expect(steps.get('reserve')).toBeGreaterThan(500);
-    expect(steps.get('settle')).toBeGreaterThan(100);
+    const { steps } = await simulateWorld({ target, seed, world: 0, steps: 5_000 });
+    expect(steps.get('reserve')).toBeGreaterThan(1_500);
+    expect(steps.get('settle')).toBeGreaterThan(300);
     expect(steps.get('foreign insert')).toBeGreaterThan(10);
   });
 
@@ -52,4 +52,13 @@ describe.each(DATABASES)('the simulation on %s', (kind) => {
     const run = simulateWorld({ target, seed: 2, world: 0, steps: 3_000, tamper: clumsy });
     await expect(run).rejects.toThrow(/with seed 2, .*they disagree: (windows|status of)/);
   });
+});
+
+it('repeats on SQLite what its seed did before', { timeout: 120_000 }, async () => {
+  const run = async () => {
+    const target = await emptyDatabase('sqlite');
+    const { steps, outcomes } = await simulateWorld({ target, seed: 7, world: 3, steps: 1_500 });
+    return { steps, outcomes };
+  };
+  expect(await run()).toEqual(await run());
 });
