@@ -77,15 +77,17 @@ export async function withApp<T>(
 export interface OpenOptions {
   /** Warns when the environment asks for other limits than those in force; true by default. */
   readonly compareEnvironment?: boolean;
+  /** How long one transaction may wait or take, in ms, where it is more than the usual 5 seconds. */
+  readonly timeoutMs?: number;
 }
 
 export async function openedApp(
   context: CommandContext,
-  { compareEnvironment = true }: OpenOptions = {},
+  { compareEnvironment = true, ...limits }: OpenOptions = {},
 ): Promise<App> {
   const { target, wanted } = await targetOf(context);
   const { openApp } = await import('../app.ts');
-  const app = await openApp({ target, runtime: context.runtime, firstSettings: wanted });
+  const app = await openApp({ target, runtime: context.runtime, firstSettings: wanted, ...limits });
   try {
     if (app.created) context.output.note(`created the database ${app.location}`);
     if (wanted !== null && compareEnvironment) await warnOfDrift(context.output, app, wanted);

@@ -39,6 +39,8 @@ export interface PostgresOptions {
   readonly onConnect?: (client: pg.Client) => Promise<void>;
 }
 
+/** The longest that connecting may take, in ms, also where a transaction may take minutes. */
+const CONNECT_MOST_MS = 10_000;
 /** Due holds charged and deltas folded by one batch, at most. */
 const EXPIRED_AT_ONCE = 256;
 const FOLDED_AT_ONCE = 10_000;
@@ -56,7 +58,7 @@ export async function connectPostgres(
   const client = new pg.Client({
     ...target.config,
     application_name: 'tokenctl',
-    connectionTimeoutMillis: timeoutMs,
+    connectionTimeoutMillis: Math.min(timeoutMs, CONNECT_MOST_MS),
     query_timeout: timeoutMs * 2,
     keepAlive: true,
     types: { getTypeParser: parserOf as typeof pg.types.getTypeParser },

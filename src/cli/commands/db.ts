@@ -2,6 +2,9 @@ import { targetOf, withApp, type CommandContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
 import { databaseInfoView, migrationView, verifyView } from '../views/database.ts';
 
+/** It reads every row: some seconds for each million. */
+const VERIFY_MS = 600_000;
+
 export async function migrate(
   context: CommandContext,
   { dryRun = false }: { readonly dryRun?: boolean },
@@ -22,7 +25,9 @@ export async function verify(
   { repair = false }: { readonly repair?: boolean },
 ): Promise<number> {
   const { output } = context;
-  const differences = await withApp(context, (app) => app.verify({ repair }));
+  const differences = await withApp(context, (app) => app.verify({ repair }), {
+    timeoutMs: VERIFY_MS,
+  });
   if (output.json)
     output.document({ clean: differences.length === 0, repaired: repair, differences });
   else output.result(verifyView(differences, repair, output.screen));
