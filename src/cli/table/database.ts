@@ -1,0 +1,36 @@
+import type { Command } from 'commander';
+import { DRY_RUN, examples, type Does } from './shared.ts';
+
+export function addDatabase(program: Command, does: Does): void {
+  const db = program
+    .command('db')
+    .description('create, migrate and verify the database')
+    .addHelpText('after', examples('tokenctl db info', 'tokenctl db migrate --dry-run'));
+  db.command('migrate')
+    .description(
+      "create or migrate the database; an older backend's tables are adopted with their history",
+    )
+    .option('--dry-run', DRY_RUN)
+    .addHelpText(
+      'after',
+      examples('tokenctl db migrate --dry-run', 'tokenctl --database file:budget.db db migrate'),
+    )
+    .action(
+      does(async (context, options) =>
+        (await import('../commands/db.ts')).migrate(context, options),
+      ),
+    );
+  db.command('verify')
+    .description('is every window the sum of its log rows and adjustments? Exits 3 when not')
+    .option('--repair', 'set the windows to the sums')
+    .addHelpText('after', examples('tokenctl db verify'))
+    .action(
+      does(async (context, options) =>
+        (await import('../commands/db.ts')).verify(context, options),
+      ),
+    );
+  db.command('info')
+    .description('where and what the database is, and which migrations it has')
+    .addHelpText('after', examples('tokenctl db info --json'))
+    .action(does(async (context) => (await import('../commands/db.ts')).info(context)));
+}

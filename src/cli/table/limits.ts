@@ -1,0 +1,106 @@
+import type { Command } from 'commander';
+import { DRY_RUN, REASON, examples, type Does } from './shared.ts';
+
+export function addLimits(program: Command, does: Does): void {
+  const limits = program
+    .command('limits')
+    .description('the limits in force, where each comes from, and changes of them')
+    .allowExcessArguments()
+    .addHelpText(
+      'after',
+      examples(
+        'tokenctl limits',
+        'tokenctl limits set hourly=2800 --reason "pilot"',
+        'tokenctl limits apply --profile paced',
+      ),
+    );
+  const show = does(async (context) => (await import('../commands/limits.ts')).showLimits(context));
+  limits.action(async (options: unknown, command: Command) => {
+    // The default action would take a mistyped subcommand for an argument too many.
+    if (command.args.length > 0) (command as Command & { unknownCommand(): void }).unknownCommand();
+    await show(options, command);
+  });
+
+  const changing = (command: Command): Command =>
+    command.option('--reason <text>', REASON).option('--dry-run', DRY_RUN);
+
+  changing(
+    limits
+      .command('set')
+      .description(
+        'set limits; every change is a revision, in force at the next decision everywhere',
+      )
+      .argument(
+        '<key=value...>',
+        'tokens or requests (0 to 10^12), off, or a share of the enforced month (daily=15%)',
+      )
+      .option('--ai-type <type>', 'set monthly, daily, hourly or request of one AI type'),
+  )
+    .addHelpText(
+      'after',
+      examples(
+        'tokenctl limits set monthly=500000 hourly=2%',
+        'tokenctl limits set monthly=50000 --ai-type sandbox --reason "trial"',
+        'tokenctl limits set request=off --dry-run',
+      ),
+    )
+    .action(
+      does(async (context, assignments, options) =>
+        (await import('../commands/limits.ts')).setLimits(context, assignments, options),
+      ),
+    );
+
+  changing(
+    limits
+      .command('unset')
+      .description('take settings back, so that the default or derived limit holds again')
+      .argument('<key...>', 'keys as in tokenctl limits')
+      .option('--ai-type <type>', 'of one AI type'),
+  )
+    .addHelpText(
+      'after',
+      examples('tokenctl limits unset hourly', 'tokenctl limits unset monthly --ai-type sandbox'),
+    )
+    .action(
+      does(async (context, keys, options) =>
+        (await import('../commands/limits.ts')).unsetLimits(context, keys, options),
+      ),
+    );
+
+  changing(
+    limits
+      .command('apply')
+      .description('apply a named set of limits, or those of the environment')
+      .option(
+        '--profile <name>',
+        'default, or paced: a day holds 15 %, an hour 2 % of the enforced month',
+      )
+      .option(
+        '--env',
+        'GLOBAL_MONTHLY_LIMIT, ENFORCED_GLOBAL_LIMIT, WARNING_THRESHOLD, CRITICAL_THRESHOLD, EMERGENCY_SHUTDOWN_THRESHOLD',
+      ),
+  )
+    .addHelpText(
+      'after',
+      examples('tokenctl limits apply --profile paced --dry-run', 'tokenctl limits apply --env'),
+    )
+    .action(
+      does(async (context, options) =>
+        (await import('../commands/limits.ts')).applyLimits(context, options),
+      ),
+    );
+
+  limits
+    .command('lint')
+    .description(
+      'limits that can never bind, or that make another unreachable; exits 3 for problems',
+    )
+    .addHelpText('after', examples('tokenctl limits lint', 'tokenctl limits lint --json'))
+    .action(does(async (context) => (await import('../commands/limits.ts')).lintCommand(context)));
+
+  limits
+    .command('history')
+    .description('every change of limits, the newest first')
+    .addHelpText('after', examples('tokenctl limits history'))
+    .action(does(async (context) => (await import('../commands/limits.ts')).limitHistory(context)));
+}

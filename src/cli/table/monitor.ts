@@ -1,0 +1,21 @@
+import type { Command } from 'commander';
+import { examples, type Does } from './shared.ts';
+
+export function addMonitor(program: Command, does: Does): void {
+  program
+    .command('monitor')
+    .description(
+      'the state of the budget again and again, a line a check; with --json a document a line',
+    )
+    .option('--interval <seconds>', 'seconds between checks: 1 to 86400 (default: 60)')
+    .option('--once', 'check once; exits 4 when the database does not answer')
+    .addHelpText(
+      'after',
+      examples('tokenctl monitor --interval 10', 'tokenctl monitor --once --json'),
+    )
+    .action(
+      does(async (context, options) =>
+        (await import('../commands/monitor.ts')).monitor(context, options),
+      ),
+    );
+}

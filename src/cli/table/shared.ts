@@ -1,0 +1,17 @@
+import type { CommandContext } from '../context.ts';
+
+/** What the entries of the command table share. */
+
+/** Makes a command's action: the arguments as commander gives them, then what the command does. */
+export type Does = (
+  load: (context: CommandContext, ...args: never[]) => Promise<number>,
+) => (...given: unknown[]) => Promise<void>;
+
+export const AI_TYPE =
+  'AI type: 1 to 50 of a-z, 0-9, _ . - (imperium, guardian, sandbox, conquest, …)';
+export const REASON = 'why, for the record';
+export const DRY_RUN = 'show what would change, and change nothing';
+
+export function examples(...lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
+}
