@@ -29,6 +29,9 @@ export interface SqliteOptions {
   readonly onOpen?: (database: Database.Database) => void;
 }
 
+/** Above the 4 MiB at which SQLite begins the -wal file anew, so that it is cut rarely. */
+const WAL_BYTES = 8 * 2 ** 20;
+
 /** Opens an existing SQLite file. @throws database_missing, database_unusable */
 export function openSqliteFile(path: string): Database.Database {
   // SQLite would open it for reading only, stay so when it becomes writable again, and leave a -shm
@@ -53,6 +56,8 @@ export function openSqliteFile(path: string): Database.Database {
       );
     }
     database.pragma('synchronous = FULL');
+    // What a long reader has made it grow by is given back once the reader has gone.
+    database.pragma(`journal_size_limit = ${String(WAL_BYTES)}`);
     return database;
   } catch (error) {
     database.close();
