@@ -124,7 +124,7 @@ export interface Operations {
   newestRevision(): Answer<StoredRevision | null>;
   /** Charges at most `limit` due holds in full. On PostgreSQL each transaction has charged 256 as it began. */
   expireDue(limit: number): Answer<void>;
-  /** PostgreSQL: keeps every other writer out until this transaction ends. SQLite has one writer anyway. */
+  /** PostgreSQL: no other transaction has written the log and is still open, nor can one write it until this one ends. SQLite has one writer anyway. */
   lockLogs(): Answer<void>;
   /** PostgreSQL: folds all of the triggers' deltas into the windows. SQLite has none. */
   foldAll(): Answer<void>;

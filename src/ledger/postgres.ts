@@ -227,9 +227,7 @@ function operations(client: pg.Client, prelude: Prelude): Operations {
       await query('expire_due', SQL.expireDue, [nowMs, limit]);
     },
     async lockLogs() {
-      await client.query(
-        'LOCK TABLE token_usage_logs, usage_adjustments IN SHARE ROW EXCLUSIVE MODE',
-      );
+      await client.query('LOCK TABLE token_usage_logs IN SHARE ROW EXCLUSIVE MODE');
     },
     async foldAll() {
       await client.query('SELECT tokenctl_fold(2147483647)');

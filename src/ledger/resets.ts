@@ -40,6 +40,8 @@ export interface ResetResult {
 
 /** Resets the current month, day or hour (all: the three), of everything or of some AI types. */
 export function* resetUsage(ops: Operations, request: ResetRequest): Step<ResetResult> {
+  // A charge that a foreign transaction has lowered and not committed would be taken, and then fall.
+  if (!request.dryRun) yield* step(ops.lockLogs());
   // What is due shows as used, so it is charged before and not after the reset.
   yield* step(ops.expireDue(DUE_AT_ONCE));
   const current = windowsAt(ops.nowMs);
@@ -167,6 +169,8 @@ export interface UndoRequest {
  * @throws reset_not_found, reset_undone
  */
 export function* undoReset(ops: Operations, request: UndoRequest): Step<ResetResult> {
+  // A correction that is not committed would be given back once more.
+  if (!request.dryRun) yield* step(ops.lockLogs());
   const taken = yield* step(ops.resetAdjustments(request.id));
   if (taken.length === 0) {
     throw new TokenctlError('reset_not_found', `there is no reset ${String(request.id)}`, {

@@ -1,11 +1,13 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { App } from '../../src/app.ts';
 import type { DatabaseTarget } from '../../src/config/database.ts';
 import { systemRuntime } from '../../src/platform/runtime.ts';
 import { testClock } from '../support/clock.ts';
 import { expectCountsAgree, fold, query, windowOf } from '../support/counts.ts';
-import { DATABASES } from '../support/databases.ts';
+import { DATABASES, openTestApp } from '../support/databases.ts';
+import { foreignClient } from '../support/foreign-client.ts';
 import { openTestLedger, UNLIMITED } from '../support/ledgers.ts';
+import { until } from '../support/processes.ts';
 
 const NOTE = { actor: 'op', reason: 'test', dryRun: false };
 /** A past hour, so that no row is in the future of the database's own clock. */
@@ -243,5 +245,45 @@ describe.each(DATABASES)('resets on %s', (kind) => {
     await expect(query(target, 'DELETE FROM usage_adjustments')).rejects.toThrow();
     await expect(query(target, 'DELETE FROM limit_revisions')).rejects.toThrow();
     await expectCountsAgree(app, target);
+  });
+});
+
+describe('a reset on PostgreSQL beside a foreign transaction that has lowered a charge', () => {
+  it('waits for its end, and takes what is left of the charge', async () => {
+    const { app, target } = await openTestLedger('postgresql', testClock(START));
+    await charge(target, 70);
+    const other = await foreignClient(target);
+    await other.query('BEGIN');
+    await other.query('UPDATE token_usage_logs SET tokens_in = 20, total_tokens = 20');
+    const resetting = app.reset({ aiTypes: [], window: 'all', ...NOTE });
+    await until(async () => {
+      const waiting = await query(target, 'SELECT 1 FROM pg_locks WHERE NOT granted');
+      return waiting.length > 0;
+    });
+    await other.query('COMMIT');
+    const { id, changes } = await resetting;
+    expect(changes[0]).toMatchObject({ scope: 'global', before: 20, after: 0 });
+    expect(await used(app)).toEqual(all(0));
+    await app.undoReset(id!, NOTE);
+    expect(await used(app)).toEqual(all(20));
+    await expectCountsAgree(app, target);
+  });
+
+  it('changes nothing where it does not end in time, and says so', async () => {
+    const { target } = await openTestLedger('postgresql', testClock(START));
+    await charge(target, 70);
+    const app = await openTestApp(target, testClock(START), 300);
+    onTestFinished(() => app.close());
+    const other = await foreignClient(target);
+    await other.query('BEGIN');
+    await other.query('UPDATE token_usage_logs SET tokens_in = 20, total_tokens = 20');
+    await expect(app.reset({ aiTypes: [], window: 'all', ...NOTE })).rejects.toMatchObject({
+      code: 'ledger_unavailable',
+      message: expect.stringContaining('stayed locked') as string,
+    });
+    const dryRun = await app.reset({ aiTypes: [], window: 'hour', ...NOTE, dryRun: true });
+    expect(dryRun.changes[0]).toMatchObject({ before: 70, after: 0 });
+    await other.query('ROLLBACK');
+    expect(await used(app)).toEqual(all(70));
   });
 });

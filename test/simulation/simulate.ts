@@ -80,6 +80,7 @@ class Simulation {
     if (random.chance(0.05)) await this.#foreign.tryToReplace();
     if (random.chance(this.#stuck ? 0.15 : 0.02)) await this.#operator.changeLimits();
     if (random.chance(this.#stuck ? 0.1 : 0.03)) {
+      await this.#foreign.endOpenTransaction();
       await this.#chargeDue();
       this.#replay({ operated: [await this.#operator.reset()] });
     }
@@ -145,11 +146,14 @@ class Simulation {
     }
     const isLost = backends.some(({ seat }) => seat.fault !== null);
     const unlock = !isLost && random.chance(0.04) ? await this.#foreign.lockSome(commands) : null;
+    const resets = random.chance(0.02);
+    // A reset waits for writers whose transaction is open.
+    if (resets) await this.#foreign.endOpenTransaction();
     clock.ticking = true;
     const asked = this.#ask(backends, commands);
     const operated: Operated[] = [];
     const resetting = async (): Promise<void> => {
-      if (random.chance(0.02)) operated.push(await this.#operator.reset());
+      if (resets) operated.push(await this.#operator.reset());
     };
     const meanwhile = [resetting(), this.#foreign.comeBetween(), unlock?.()];
     const [answered] = await inTime(Promise.all([asked, ...meanwhile]));
