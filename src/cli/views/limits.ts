@@ -91,33 +91,33 @@ export interface HistoryRow {
   readonly at: string;
 }
 
-/** Every revision: who, when, by which command, what is set since, and why. */
+/** Every revision: when, by which command and whom, what is set since, and why. */
 export function limitHistoryView(rows: readonly HistoryRow[], screen: Screen): string {
   return grid(
     [
       { title: 'Rev', align: 'right' },
       { title: 'When' },
-      { title: 'Who', expendable: 2 },
-      { title: 'By', expendable: 1 },
-      { title: 'Set, and why', flexible: true },
+      // In one column, so that a narrow screen leaves none of them out.
+      { title: 'By whom, what is set, and why', flexible: true },
     ],
     rows.map(({ revision, at, actor, source, settings, reason }) => [
       String(revision),
       timeText(at),
-      actor ?? '-',
-      source,
-      `${settingsText(settings)}${reason === null ? '' : ` (${reason})`}`,
+      `${source}${actor === null ? '' : ` by ${actor}`}: ${settingsText(settings)}${reason === null ? '' : ` (${reason})`}`,
     ]),
     screen,
   ).join('\n');
 }
 
+/** In words that fit a narrow column, so that no number is cut. */
 function settingsText({ global, aiTypes }: Settings): string {
-  const pairs = (own: object): string[] =>
-    Object.entries(own).map(([key, value]) => `${key}=${String(value)}`);
-  const own = Object.entries(aiTypes).flatMap(([name, limits]) =>
-    pairs(limits).map((pair) => `${name}:${pair}`),
-  );
-  const all = [...pairs(global), ...own];
-  return all.length === 0 ? 'the defaults' : all.join(' ');
+  const pairs = (own: object): string =>
+    Object.entries(own)
+      .map(([key, value]) => `${key}=${String(value)}`)
+      .join(' ');
+  const all = [
+    ...(Object.keys(global).length === 0 ? [] : [pairs(global)]),
+    ...Object.entries(aiTypes).map(([name, own]) => `${name}: ${pairs(own)}`),
+  ];
+  return all.length === 0 ? 'the defaults' : all.join('; ');
 }
