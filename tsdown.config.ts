@@ -12,14 +12,14 @@ const common: UserConfig = {
 
 /**
  * What every start of the command line needs, with what it imports: one file, as opening a file costs
- * more than reading it. What only some commands need (Prisma Client, PostgreSQL, zod, CSV, spinners)
+ * more than reading it. What only some commands need (Prisma Client, PostgreSQL, zod, YAML, CSV, spinners)
  * stays outside.
  */
 const atStart = [
   /src[\\/](cli[\\/]|platform[\\/]|app\.ts|version\.ts)/,
-  /src[\\/]config[\\/](?!schema)/,
-  /src[\\/]budget[\\/](?!estimate|prompt-content)/,
-  /src[\\/]ledger[\\/](?!schema|postgres|sqlite)/,
+  /src[\\/]config[\\/](?!schema|limits-file)/,
+  /src[\\/]budget[\\/](?!estimate|prompt-content|rejudge)/,
+  /src[\\/]ledger[\\/](?!schema|postgres|sqlite|limit-effect)/,
 ];
 
 /**

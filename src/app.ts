@@ -6,6 +6,7 @@ import { isoTime } from './budget/windows.ts';
 import type { DatabaseTarget } from './config/database.ts';
 import { importRows, type ImportRow } from './ledger/import.ts';
 import { Ledger } from './ledger/ledger.ts';
+import type { LimitEffect } from './ledger/limit-effect.ts';
 import { limitsReader, type LimitsInForce } from './ledger/limits-in-force.ts';
 import type { Connection } from './ledger/port.ts';
 import {
@@ -48,6 +49,14 @@ export interface ChangeNote {
   readonly actor: string | null;
   readonly reason: string | null;
   readonly dryRun?: boolean;
+}
+
+export interface LimitsChange {
+  readonly before: LimitsInForce;
+  /** With the new revision, or with the old one where nothing was written. */
+  readonly after: LimitsInForce;
+  /** What it changes now; null where the settings stay as they are. */
+  readonly effect: LimitEffect | null;
 }
 
 /**
@@ -193,20 +202,24 @@ export class App {
     });
   }
 
-  /** Changes the limits by a new revision, unless nothing would change. @throws invalid_input, limits_changed */
+  /**
+   * Changes the limits by a new revision, unless nothing would change.
+   * @param aiType whose own rules the effect shows beside the global ones
+   * @throws invalid_input; limits_changed when someone else's change came between reading and writing
+   */
   async changeLimits(
-    change: (settings: Settings) => Settings,
+    change: (settings: Settings) => Settings | Promise<Settings>,
     note: ChangeNote,
-  ): Promise<{ before: LimitsInForce; after: LimitsInForce; changed: boolean }> {
+    aiType: string | null = null,
+  ): Promise<LimitsChange> {
     const before = await this.limits();
-    const settings = change(before.settings);
+    const settings = await change(before.settings);
     const changed = canonical(settings) !== canonical(before.settings);
-    const after = (revision: number): LimitsInForce => ({
-      revision,
-      settings,
-      ...resolveLimits(settings),
-    });
-    if (!changed || note.dryRun === true) return { before, after: after(before.revision), changed };
+    const after = { revision: before.revision, settings, ...resolveLimits(settings) };
+    if (!changed) return { before, after, effect: null };
+    const { readLimitEffect } = await import('./ledger/limit-effect.ts');
+    const effect = await this.ledger.read((ops) => readLimitEffect(ops, { before, after }, aiType));
+    if (note.dryRun === true) return { before, after, effect };
     const { appendRevision } = await import('./store/limit-revisions.ts');
     const revision = await this.#withStore((store) =>
       appendRevision(store, {
@@ -218,7 +231,20 @@ export class App {
         atMs: this.#runtime.nowMs(),
       }),
     );
-    return { before, after: after(revision), changed };
+    return { before, after: { ...after, revision }, effect };
+  }
+
+  /** One revision of the limits. @throws invalid_input where there is none */
+  async limitRevision(revision: number): Promise<LimitRevision> {
+    await this.limits();
+    const { findRevision } = await import('./store/limit-revisions.ts');
+    const found = await this.#withStore((store) => findRevision(store, revision));
+    if (found !== null) return found;
+    throw invalidInput(
+      'REV',
+      `there is no revision ${String(revision)}`,
+      'tokenctl limits history',
+    );
   }
 
   /** Every change of limits, the newest first. */

@@ -1,4 +1,5 @@
 import { parseAiType } from './ai-type.ts';
+import { closest } from './closest.ts';
 import { invalidInput, TokenctlError } from './errors.ts';
 import {
   AI_TYPE_LIMIT_KEYS,
@@ -33,8 +34,13 @@ export function parseAssignment(text: string, aiType: string | null): SettingCha
   if (equals < 1) {
     throw invalidInput(text, 'must be KEY=VALUE', 'for example: tokenctl limits set hourly=2800');
   }
-  const key = parseKey(text.slice(0, equals).trim(), aiType);
-  return { aiType, key, value: parseValue(key, text.slice(equals + 1).trim(), aiType) };
+  return parseSetting(text.slice(0, equals), text.slice(equals + 1), aiType);
+}
+
+/** Reads a key and its value, as an operator or a file spells them. @throws invalid_input naming the key */
+export function parseSetting(key: string, value: string, aiType: string | null): SettingChange {
+  const known = parseKey(key.trim(), aiType);
+  return { aiType, key: known, value: parseValue(known, value.trim(), aiType) };
 }
 
 /** The key that an operator named, in any case. @throws invalid_input listing the keys */
@@ -42,10 +48,11 @@ export function parseKey(text: string, aiType: string | null): LimitKey {
   const keys: readonly string[] = aiType === null ? Object.keys(LIMIT_KEYS) : AI_TYPE_LIMIT_KEYS;
   const found = keys.find((key) => key.toLowerCase() === text.toLowerCase());
   if (found === undefined) {
+    const meant = closest(text, keys);
     throw invalidInput(
       text,
       aiType === null ? 'is no limit' : 'is no limit that an AI type can have',
-      `the keys are: ${keys.join(', ')}`,
+      `${meant === null ? '' : `did you mean ${meant}? `}the keys are: ${keys.join(', ')}`,
     );
   }
   return found as LimitKey;

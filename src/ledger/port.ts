@@ -1,4 +1,5 @@
 import type { RecentRequest } from '../budget/decide.ts';
+import type { PastDenial } from '../budget/rejudge.ts';
 import type { WindowKind } from '../budget/windows.ts';
 import type { Step } from './steps.ts';
 
@@ -144,6 +145,8 @@ export interface Operations {
   endLogs(rows: readonly EndedLog[], careful: boolean): Answer<string[]>;
   /** Adds denials to a summary row of this second. */
   addDenials(id: string, count: number): Answer<void>;
+  /** The newest `limit` rows of denials that count at `fromMs` or later. */
+  newestDenials(fromMs: number, limit: number): Answer<PastDenial[]>;
   dueHolds(): Answer<DueHold[]>;
   /** When the newest countable row was made, in ms; null in an empty log. */
   newestLogAtMs(): Answer<number | null>;

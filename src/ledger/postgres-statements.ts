@@ -156,6 +156,10 @@ export const SQL = {
 
   expireDue: 'SELECT tokenctl_expire($1, $2)',
 
+  newestDenials: `
+    SELECT verdict, greatest(request_items, 1) AS items, greatest(denied_count, 1) AS count FROM token_usage_logs
+    WHERE counted_at_ms >= $1 AND state = 'denied' ORDER BY counted_at_ms DESC LIMIT $2`,
+
   dueHolds: `
     SELECT counted_as AS "aiType", tokenctl_hour(counted_at_ms) AS "hourStart",
       least(sum(reserved_tokens), ${SATURATED})::bigint AS tokens, least(sum(reserved_input_tokens), ${SATURATED})::bigint AS "inputTokens"

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import pg from 'pg';
+import type { PastDenial } from '../budget/rejudge.ts';
 import {
   classify,
   explain,
@@ -248,6 +249,8 @@ function operations(client: pg.Client, prelude: Prelude): Operations {
       ]);
       return rows.reverse().map((row) => ({ atMs: row.at_ms, items: row.items }));
     },
+    newestDenials: (fromMs, limit) =>
+      query<PastDenial & pg.QueryResultRow>('newest_denials', SQL.newestDenials, [fromMs, limit]),
     async logsById(ids) {
       return (await query<SqlLog>('logs_by_id', SQL.logsById, [ids])).map(toLog);
     },

@@ -1,5 +1,6 @@
 import Database from 'better-sqlite3';
 import { TokenctlError } from '../budget/errors.ts';
+import type { PastDenial } from '../budget/rejudge.ts';
 import { mayWrite } from '../platform/files.ts';
 import type { Runtime } from '../platform/runtime.ts';
 import type {
@@ -205,6 +206,8 @@ function operations(statement: (sql: string) => Database.Statement, nowMs: numbe
       }[];
       return rows.reverse();
     },
+    newestDenials: (fromMs, limit) =>
+      statement(SQL.newestDenials).all(fromMs, limit) as PastDenial[],
     logsById: (ids) =>
       ids.flatMap((id) => (statement(SQL.logsById).all(id) as SqlLog[]).map(toLog)),
     logsByKey: (keys) =>

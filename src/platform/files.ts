@@ -22,6 +22,18 @@ export function readInput(path: string): Promise<string> {
   return text(openInput(path));
 }
 
+/** The text of a small file, of standard input for `-`; null where it is longer than `maxBytes`. */
+export async function readSmallInput(path: string, maxBytes: number): Promise<string | null> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of openInput(path) as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) return null;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
 /** Whether there is a file or directory, also one that this user may not see: opening it says why. */
 export function exists(path: string): boolean {
   try {

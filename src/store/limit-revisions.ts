@@ -72,12 +72,31 @@ export async function appendRevision(store: Store, next: NewRevision): Promise<n
 /** Every revision, the newest first. */
 export async function listRevisions(store: Store): Promise<LimitRevision[]> {
   const rows = await store.limitRevision.findMany({ orderBy: { revision: 'desc' } });
-  return rows.map((row) => ({
+  return rows.map(toRevision);
+}
+
+/** One revision by its number; null where there is none. */
+export async function findRevision(store: Store, revision: number): Promise<LimitRevision | null> {
+  const row = await store.limitRevision.findUnique({ where: { revision } });
+  return row === null ? null : toRevision(row);
+}
+
+interface RevisionRow {
+  readonly revision: number;
+  readonly settings: string;
+  readonly source: string;
+  readonly actor: string | null;
+  readonly reason: string | null;
+  readonly createdAtMs: bigint;
+}
+
+function toRevision(row: RevisionRow): LimitRevision {
+  return {
     revision: row.revision,
     settings: parseSettings(row.settings),
     source: row.source,
     actor: row.actor,
     reason: row.reason,
     at: isoTime(Number(row.createdAtMs)),
-  }));
+  };
 }

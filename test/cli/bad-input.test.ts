@@ -38,7 +38,7 @@ describe('wrong usage exits 2', () => {
     [['limits', 'set', 'enforcedMonthly=300000'], /300000 is above monthly \(200000\)/],
     [['limits', 'set', 'hourly=-1'], /at least 0/],
     [['limits', 'set', 'warning=50', '--ai-type', 'x'], /no limit that an AI type can have/],
-    [['limits', 'apply'], /either --profile P or --env/],
+    [['limits', 'apply'], /needs one of --file F, --profile P and --env/],
     [['limits', 'apply', '--profile', 'fast'], /"fast" is no profile/],
     [['reset'], /--reason: is needed/],
     [['reset', '--reason', 'x', '--window', 'year'], /"year" is no window/],

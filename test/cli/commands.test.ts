@@ -95,7 +95,7 @@ describe('limits', () => {
     expect((await cli.run(['limits', 'lint'])).code).toBe(0);
     const own = ['limits', 'set', 'monthly=50_000', '--ai-type', 'Sandbox', '--reason', 'trial'];
     expect((await cli.run(own)).code).toBe(0);
-    expect((await cli.run(own)).stdout).toMatch(/Nothing changes/);
+    expect((await cli.run(own)).stdout).toMatch(/Nothing to change/);
     expect((await cli.run(['limits', 'unset', 'hourly', 'daily'])).code).toBe(0);
     const { stdout } = await cli.run(['limits', 'history', '--json']);
     expect(JSON.parse(stdout)).toMatchObject({

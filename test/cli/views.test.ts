@@ -6,7 +6,8 @@ import { lintLimits } from '../../src/budget/lint.ts';
 import type { StatusReport } from '../../src/ledger/status.ts';
 import type { WindowStatus } from '../../src/ledger/window-status.ts';
 import { ASCII, UNICODE, type Screen } from '../../src/cli/output.ts';
-import { limitsView } from '../../src/cli/views/limits.ts';
+import { limitEffectView } from '../../src/cli/views/limit-changes.ts';
+import { limitHistoryView, limitsView } from '../../src/cli/views/limits.ts';
 import { statusView } from '../../src/cli/views/status.ts';
 import { grid } from '../../src/cli/views/grid.ts';
 import { table } from '../../src/cli/views/table.ts';
@@ -234,5 +235,84 @@ describe('words and numbers', () => {
     expect(percentText(99.99)).toBe('99.99 %');
     expect(timeText('2026-11-24T06:32:10.000Z')).toBe('2026-11-24 06:32:10 UTC');
     expect(shorten('a-service-with-a-name', 12)).toHaveLength(12);
+  });
+});
+
+describe('the history of limits', () => {
+  it.each([60, 80, 120])('has number, time, who, what and why in %i columns', (width) => {
+    const settings = {
+      global: { enforcedMonthly: 1_000_000_000_000, requestsPerMinute: 1_000_000 },
+      aiTypes: { sandbox: { monthly: 999_999_999_999 } },
+    };
+    const row = {
+      revision: 1_234,
+      settings,
+      source: 'environment',
+      actor: 'deployment@budget-7.example.org',
+      reason: 'the pilot',
+      at: '2026-11-24T06:32:10.000Z',
+    };
+    const text = limitHistoryView([row], plain(width));
+    for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(width);
+    const words = [
+      ...['1234', '2026-11-24 06:32:10 UTC', 'environment by'],
+      ...['enforcedMonthly=1000000000000', 'requestsPerMinute=1000000', 'sandbox:'],
+      ...['monthly=999999999999', '(the', 'pilot)'],
+    ];
+    for (const word of words) expect(text).toContain(word);
+    if (width > 60) expect(text).toContain('deployment@budget-7.example.org');
+  });
+});
+
+describe('what a change of limits does', () => {
+  const hour = (limit: number) => ({
+    scope: 'global',
+    window: 'hour' as const,
+    unit: 'tokens' as const,
+    limit,
+    remaining: limit - 4,
+    freesAt: null,
+  });
+  const effect = {
+    aiType: null,
+    largestAdmissible: { before: 190, after: 1_000 },
+    binding: { before: hour(194), after: null },
+    denialsToday: 11,
+    wouldHavePassed: { before: 0, after: 3 },
+    cut: false,
+  };
+
+  it('is told in lines that fit', () => {
+    expect(limitEffectView(effect, plain(80))).toEqual([
+      'Largest request that passes now: 190 tokens -> 1,000 tokens',
+      'Binds first: the limit of 194 tokens an hour (190 left) -> none, every limit is',
+      'off',
+      "3 of today's 11 denials (UTC) would have passed.",
+    ]);
+    for (const line of limitEffectView(effect, plain(60)))
+      expect(line.length).toBeLessThanOrEqual(60);
+  });
+
+  it.each([
+    [{ denialsToday: 0 }, 'No request was denied today (UTC).'],
+    [{ denialsToday: 1 }, "3 of today's 1 denial (UTC) would have passed."],
+    [
+      { wouldHavePassed: { before: 2, after: 0 } },
+      "None of today's 11 denials (UTC) would have passed; 2 under the limits before.",
+    ],
+    [
+      { denialsToday: 1_000, cut: true },
+      "3 of the newest 1,000 of today's denials (UTC) would have passed.",
+    ],
+    [
+      { largestAdmissible: { before: 5, after: 0 } },
+      'Largest request that passes now: 5 tokens -> none',
+    ],
+    [
+      { largestAdmissible: { before: 5, after: 5 }, aiType: 'sandbox' },
+      'Largest request of sandbox that passes now: 5 tokens, as before',
+    ],
+  ])('says %j in words', (changed, line) => {
+    expect(limitEffectView({ ...effect, ...changed }, plain(80))).toContain(line);
   });
 });

@@ -1,10 +1,11 @@
+import type { App } from '../../app.ts';
 import { parseAiType } from '../../budget/ai-type.ts';
 import {
   LIMIT_ENVIRONMENT_NAMES,
   settingsFromEnvironment,
 } from '../../budget/environment-limits.ts';
 import { invalidInput } from '../../budget/errors.ts';
-import type { Settings } from '../../budget/limits.ts';
+import { NO_SETTINGS, type Settings } from '../../budget/limits.ts';
 import { lintLimits } from '../../budget/lint.ts';
 import {
   applyChanges,
@@ -12,17 +13,16 @@ import {
   parseAssignment,
   parseKey,
   checkSettings,
+  type SettingChange,
 } from '../../budget/settings.ts';
+import { parseCount } from '../../budget/tokens.ts';
+import { fileProblem, readSmallInput } from '../../platform/files.ts';
 import { withApp, type CommandContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
 import { findingLines } from '../views/findings.ts';
-import {
-  effectiveLimits,
-  limitChanges,
-  limitChangesView,
-  limitHistoryView,
-  limitsView,
-} from '../views/limits.ts';
+import { limitChanges, limitChangesView, limitEffectView } from '../views/limit-changes.ts';
+import { effectiveLimits, limitHistoryView, limitsView } from '../views/limits.ts';
+import { timeText } from '../views/text.ts';
 
 export interface ChangeOptions {
   readonly aiType?: string;
@@ -33,6 +33,8 @@ export interface ChangeOptions {
 export interface ApplyOptions extends ChangeOptions {
   readonly profile?: string;
   readonly env?: boolean;
+  readonly file?: string;
+  readonly prune?: boolean;
 }
 
 export async function showLimits(context: CommandContext): Promise<number> {
@@ -70,13 +72,21 @@ export async function unsetLimits(
 }
 
 export async function applyLimits(context: CommandContext, options: ApplyOptions): Promise<number> {
-  const { profile, env } = options;
-  if ((profile === undefined) === (env !== true)) {
+  const { profile, env, file, prune } = options;
+  if ([profile, env, file].filter((each) => each !== undefined).length !== 1) {
     throw invalidInput(
       'limits apply',
-      'needs either --profile P or --env',
+      'needs one of --file F, --profile P and --env',
       'for example: tokenctl limits apply --profile paced',
     );
+  }
+  if (prune === true && file === undefined) {
+    throw invalidInput('--prune', 'takes back what a file does not name: it needs --file F');
+  }
+  if (file !== undefined) {
+    const changes = await readLimitsFile(file);
+    const base = (settings: Settings): Settings => (prune === true ? NO_SETTINGS : settings);
+    return change(context, 'file', (settings) => applyChanges(base(settings), changes), options);
   }
   if (profile !== undefined) {
     return change(context, 'profile', (settings) => applyProfile(settings, profile), options);
@@ -96,6 +106,63 @@ export async function applyLimits(context: CommandContext, options: ApplyOptions
   };
   return change(context, 'environment', merge, options);
 }
+
+async function readLimitsFile(file: string): Promise<readonly SettingChange[]> {
+  const { MAX_LIMITS_FILE_BYTES, parseLimitsFile } = await import('../../config/limits-file.ts');
+  const name = file === '-' ? 'standard input' : file;
+  const text = await readSmallInput(file, MAX_LIMITS_FILE_BYTES).catch((error: unknown) => {
+    throw invalidInput('--file', `${name} can't be read: ${fileProblem(error)}`);
+  });
+  if (text === null) {
+    throw invalidInput(
+      name,
+      `is above ${String(MAX_LIMITS_FILE_BYTES / 1024)} KiB`,
+      'is it a limits file?',
+    );
+  }
+  return parseLimitsFile(text, name);
+}
+
+/** Prints what is set, in the form that `limits apply --file` reads. */
+export async function exportLimits(context: CommandContext): Promise<number> {
+  const { output } = context;
+  const [{ revision, settings }, at] = await withApp(context, async (app) => {
+    const inForce = await app.limits();
+    // A database that has no revision yet has the defaults, from no time.
+    const { revision } = inForce;
+    return [inForce, revision === 0 ? null : (await app.limitRevision(revision)).at] as const;
+  });
+  const { limitsFileDocument, limitsFileText } = await import('../../config/limits-file.ts');
+  if (output.json) {
+    output.document(limitsFileDocument(settings));
+    return EXIT.done;
+  }
+  const heading = [
+    `The limits of tokenctl: revision ${String(revision)}${at === null ? '' : `, ${timeText(at)}`}.`,
+    'What is not named here has its default. tokenctl limits apply --file FILE --prune sets exactly this.',
+  ];
+  output.result(limitsFileText(settings, heading).trimEnd());
+  return EXIT.done;
+}
+
+/** Sets again what a revision had set. */
+export async function rollbackLimits(
+  context: CommandContext,
+  text: string,
+  options: ChangeOptions,
+): Promise<number> {
+  const number = parseCount('REV', text, 1, MAX_REVISION);
+  const reason = options.reason ?? `back to revision ${String(number)}`;
+  const restore = async (_: Settings, app: App): Promise<Settings> => {
+    const { settings } = await app.limitRevision(number);
+    checkSettings(settings);
+    return settings;
+  };
+  return change(context, 'rollback', restore, { ...options, reason });
+}
+
+/** What the database's column can hold. */
+const MAX_REVISION = 2_147_483_647;
 
 export async function lintCommand(context: CommandContext): Promise<number> {
   const { output } = context;
@@ -127,31 +194,38 @@ function aiTypeOf({ aiType }: ChangeOptions): string | null {
 async function change(
   context: CommandContext,
   source: string,
-  apply: (settings: Settings) => Settings,
-  { reason, dryRun = false }: ChangeOptions,
+  apply: (settings: Settings, app: App) => Settings | Promise<Settings>,
+  options: ChangeOptions,
 ): Promise<number> {
   const { output, host } = context;
+  const { reason, dryRun = false } = options;
   const by = { source, actor: host.actor, reason: reason ?? null, dryRun };
-  // The environment may be what is being applied: comparing it with what was before would confuse.
-  const { before, after, changed } = await withApp(context, (app) => app.changeLimits(apply, by), {
-    compareEnvironment: source !== 'environment',
-  });
+  const { before, after, effect } = await withApp(
+    context,
+    (app) => app.changeLimits((settings) => apply(settings, app), by, aiTypeOf(options)),
+    // The environment may be what is being applied: comparing it with what was before would confuse.
+    { compareEnvironment: source !== 'environment' },
+  );
+  const changed = effect !== null;
   const changes = limitChanges(before.limits, after.limits);
   const problems = lintLimits(after.settings).filter(({ severity }) => severity === 'problem');
   if (output.json) {
     const effective = effectiveLimits(after.limits);
     const { revision } = after;
-    output.document({ revision, changed, dryRun, changes, effective, findings: problems });
+    const document = { revision, changed, dryRun, changes, effect, effective, findings: problems };
+    output.document(document);
     return EXIT.done;
   }
-  const says = !changed
-    ? `Nothing changes: revision ${String(before.revision)} says so already.`
-    : dryRun
-      ? 'Would change (nothing is changed, because of --dry-run):'
-      : `Revision ${String(after.revision)} is in force.`;
+  if (!changed) {
+    output.result(`Nothing to change: revision ${String(before.revision)} says so already.`);
+    return EXIT.done;
+  }
+  const says = dryRun
+    ? 'Would change (nothing is changed, because of --dry-run):'
+    : `Revision ${String(after.revision)} is in force.`;
   const table = changes.length === 0 ? [] : limitChangesView(changes, output.screen);
-  output.result([says, ...table].join('\n'));
-  if (changed && problems.length > 0) {
+  output.result([says, ...table, '', ...limitEffectView(effect, output.screen)].join('\n'));
+  if (problems.length > 0) {
     output.message(findingLines(problems, output.stderrScreen).join('\n'));
   }
   return EXIT.done;

@@ -70,7 +70,12 @@ export function addLimits(program: Command, does: Does): void {
   changing(
     limits
       .command('apply')
-      .description('apply a named set of limits, or those of the environment')
+      .description('apply the limits of a file, a named set of limits, or those of the environment')
+      .option(
+        '--file <file>',
+        'YAML or JSON with the keys and values of limits set, and aiTypes; - is standard input',
+      )
+      .option('--prune', 'with --file: take back the settings that the file does not name')
       .option(
         '--profile <name>',
         'default, or paced: a day holds 15 %, an hour 2 % of the enforced month',
@@ -82,11 +87,47 @@ export function addLimits(program: Command, does: Does): void {
   )
     .addHelpText(
       'after',
-      examples('tokenctl limits apply --profile paced --dry-run', 'tokenctl limits apply --env'),
+      examples(
+        'tokenctl limits apply --file limits.yaml --prune --dry-run',
+        'tokenctl limits apply --profile paced --dry-run',
+        'tokenctl limits apply --env',
+      ) + LIMITS_FILE,
     )
     .action(
       does(async (context, options) =>
         (await import('../commands/limits.ts')).applyLimits(context, options),
+      ),
+    );
+
+  limits
+    .command('export')
+    .description('print what is set as a file for limits apply --file')
+    .addHelpText(
+      'after',
+      examples(
+        'tokenctl limits export > limits.yaml',
+        'tokenctl limits export | tokenctl limits apply --file - --prune --database other.db',
+      ),
+    )
+    .action(does(async (context) => (await import('../commands/limits.ts')).exportLimits(context)));
+
+  changing(
+    limits
+      .command('rollback')
+      .description('set again what a revision had set, as a new revision')
+      .argument('<rev>', 'the number of the revision, as in tokenctl limits history'),
+  )
+    .addHelpText(
+      'after',
+      examples(
+        'tokenctl limits history',
+        'tokenctl limits rollback 3 --dry-run',
+        'tokenctl limits rollback 3 --reason "the pilot is over"',
+      ),
+    )
+    .action(
+      does(async (context, revision, options) =>
+        (await import('../commands/limits.ts')).rollbackLimits(context, revision, options),
       ),
     );
 
@@ -104,3 +145,13 @@ export function addLimits(program: Command, does: Does): void {
     .addHelpText('after', examples('tokenctl limits history'))
     .action(does(async (context) => (await import('../commands/limits.ts')).limitHistory(context)));
 }
+
+const LIMITS_FILE = `
+A limits file:
+  monthly: 500000
+  hourly: 2%
+  request: off
+  aiTypes:
+    sandbox:
+      monthly: 50000
+`;

@@ -9,7 +9,7 @@ import {
 import type { LimitsInForce } from '../../ledger/limits-in-force.ts';
 import type { Screen } from '../output.ts';
 import { grid } from './grid.ts';
-import { count, timeText } from './text.ts';
+import { count, hang, timeText } from './text.ts';
 
 /** The thresholds as amounts, each shown under the percentage that gives it. */
 const AMOUNT_OF: Partial<Record<LimitKey, keyof Limits>> = {
@@ -68,51 +68,18 @@ function aiTypeLines({ aiTypes }: Settings, screen: Screen): string[] {
   ]);
   if (rows.length === 0) return [];
   const columns = AI_TYPE_LIMIT_KEYS.map((title) => ({ title, align: 'right' as const }));
-  return ['', ...grid([{ title: 'AI type' }, ...columns], rows, screen)];
+  const note =
+    "AI types' own limits, each set as an amount. They bind beside the global ones; where there is none (-), those alone do.";
+  return [
+    '',
+    ...hang('', note, screen.width),
+    ...grid([{ title: 'AI type' }, ...columns], rows, screen),
+  ];
 }
 
 /** Numbers inside a formula, grouped as everywhere else. */
 function grouped(formula: string): string {
   return formula.replace(/\d{4,}/g, (digits) => count(Number(digits)));
-}
-
-/** One limit before and after a change. */
-export interface LimitChange {
-  readonly scope: string;
-  readonly key: string;
-  readonly before: number | null;
-  readonly after: number | null;
-}
-
-/** What a change of settings changes in force, derived limits included. */
-export function limitChanges(before: Limits, after: Limits): LimitChange[] {
-  const changes: LimitChange[] = [];
-  const compare = (scope: string, old: object, now: object): void => {
-    const [oldValues, nowValues] = [old, now] as Record<string, number | null>[];
-    for (const key of Object.keys({ ...old, ...now })) {
-      const [was, is] = [oldValues?.[key] ?? null, nowValues?.[key] ?? null];
-      if (was !== is) changes.push({ scope, key, before: was, after: is });
-    }
-  };
-  compare('global', effectiveLimits(before), effectiveLimits(after));
-  for (const name of Object.keys({ ...before.aiTypes, ...after.aiTypes })) {
-    compare(name, before.aiTypes[name] ?? {}, after.aiTypes[name] ?? {});
-  }
-  return changes;
-}
-
-export function limitChangesView(changes: readonly LimitChange[], screen: Screen): string[] {
-  const value = ({ scope }: LimitChange, limit: number | null): string =>
-    limit === null ? (scope === 'global' ? 'off' : '-') : count(limit);
-  return grid(
-    [{ title: 'Limit' }, { title: 'Before', align: 'right' }, { title: 'After', align: 'right' }],
-    changes.map((change) => [
-      change.scope === 'global' ? change.key : `${change.scope} ${change.key}`,
-      value(change, change.before),
-      value(change, change.after),
-    ]),
-    screen,
-  );
 }
 
 export interface HistoryRow {
@@ -124,33 +91,33 @@ export interface HistoryRow {
   readonly at: string;
 }
 
-/** Every revision: who, when, by which command, what is set since, and why. */
+/** Every revision: when, by which command and whom, what is set since, and why. */
 export function limitHistoryView(rows: readonly HistoryRow[], screen: Screen): string {
   return grid(
     [
       { title: 'Rev', align: 'right' },
       { title: 'When' },
-      { title: 'Who', expendable: 2 },
-      { title: 'By', expendable: 1 },
-      { title: 'Set, and why', flexible: true },
+      // In one column, so that a narrow screen leaves none of them out.
+      { title: 'By whom, what is set, and why', flexible: true },
     ],
     rows.map(({ revision, at, actor, source, settings, reason }) => [
       String(revision),
       timeText(at),
-      actor ?? '-',
-      source,
-      `${settingsText(settings)}${reason === null ? '' : ` (${reason})`}`,
+      `${source}${actor === null ? '' : ` by ${actor}`}: ${settingsText(settings)}${reason === null ? '' : ` (${reason})`}`,
     ]),
     screen,
   ).join('\n');
 }
 
+/** In words that fit a narrow column, so that no number is cut. */
 function settingsText({ global, aiTypes }: Settings): string {
-  const pairs = (own: object): string[] =>
-    Object.entries(own).map(([key, value]) => `${key}=${String(value)}`);
-  const own = Object.entries(aiTypes).flatMap(([name, limits]) =>
-    pairs(limits).map((pair) => `${name}:${pair}`),
-  );
-  const all = [...pairs(global), ...own];
-  return all.length === 0 ? 'the defaults' : all.join(' ');
+  const pairs = (own: object): string =>
+    Object.entries(own)
+      .map(([key, value]) => `${key}=${String(value)}`)
+      .join(' ');
+  const all = [
+    ...(Object.keys(global).length === 0 ? [] : [pairs(global)]),
+    ...Object.entries(aiTypes).map(([name, own]) => `${name}: ${pairs(own)}`),
+  ];
+  return all.length === 0 ? 'the defaults' : all.join('; ');
 }

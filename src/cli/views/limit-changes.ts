@@ -1,0 +1,85 @@
+import type { Limits } from '../../budget/limits.ts';
+import type { LimitEffect } from '../../ledger/limit-effect.ts';
+import type { Screen } from '../output.ts';
+import { ruleText } from './binding.ts';
+import { grid } from './grid.ts';
+import { effectiveLimits } from './limits.ts';
+import { count, counted, hang } from './text.ts';
+
+/** One limit before and after a change. */
+export interface LimitChange {
+  readonly scope: string;
+  readonly key: string;
+  readonly before: number | null;
+  readonly after: number | null;
+}
+
+/** What a change of settings changes in force, derived limits included. */
+export function limitChanges(before: Limits, after: Limits): LimitChange[] {
+  const changes: LimitChange[] = [];
+  const compare = (scope: string, old: object, now: object): void => {
+    const [oldValues, nowValues] = [old, now] as Record<string, number | null>[];
+    for (const key of Object.keys({ ...old, ...now })) {
+      const [was, is] = [oldValues?.[key] ?? null, nowValues?.[key] ?? null];
+      if (was !== is) changes.push({ scope, key, before: was, after: is });
+    }
+  };
+  compare('global', effectiveLimits(before), effectiveLimits(after));
+  for (const name of Object.keys({ ...before.aiTypes, ...after.aiTypes })) {
+    compare(name, before.aiTypes[name] ?? {}, after.aiTypes[name] ?? {});
+  }
+  return changes;
+}
+
+export function limitChangesView(changes: readonly LimitChange[], screen: Screen): string[] {
+  const value = ({ scope }: LimitChange, limit: number | null): string =>
+    limit === null ? (scope === 'global' ? 'off' : '-') : count(limit);
+  return grid(
+    [{ title: 'Limit' }, { title: 'Before', align: 'right' }, { title: 'After', align: 'right' }],
+    changes.map((change) => [
+      change.scope === 'global' ? change.key : `${change.scope} ${change.key}`,
+      value(change, change.before),
+      value(change, change.after),
+    ]),
+    screen,
+  );
+}
+
+/** What a change does now: the largest request, the rule that binds, and today's denials judged again. */
+export function limitEffectView(effect: LimitEffect, { width, symbols }: Screen): string[] {
+  const { aiType, largestAdmissible, binding, denialsToday, wouldHavePassed, cut } = effect;
+  const largest = ({ before, after }: LimitEffect['largestAdmissible']): string => {
+    const [was, is] = [tokens(before), tokens(after)];
+    return was === is ? `${is}, as before` : `${was} ${symbols.arrow} ${is}`;
+  };
+  const rule = (each: LimitEffect['binding']['before']): string =>
+    each === null ? 'none, every limit is off' : ruleText(each);
+  const [was, is] = [rule(binding.before), rule(binding.after)];
+  const whose = aiType === null ? '' : ` of ${aiType}`;
+  return [
+    ...hang('', `Largest request${whose} that passes now: ${largest(largestAdmissible)}`, width),
+    ...hang(
+      '',
+      `Binds first: ${was === is ? `${is}, as before` : `${was} ${symbols.arrow} ${is}`}`,
+      width,
+    ),
+    ...hang('', denialsText(denialsToday, wouldHavePassed, cut), width),
+  ];
+}
+
+function tokens(largest: number | null): string {
+  return largest === null || largest === 0 ? 'none' : counted(largest, 'token');
+}
+
+function denialsText(
+  denials: number,
+  { before, after }: LimitEffect['wouldHavePassed'],
+  cut: boolean,
+): string {
+  if (denials === 0) return 'No request was denied today (UTC).';
+  const of = cut
+    ? `the newest ${count(denials)} of today's denials`
+    : `today's ${counted(denials, 'denial')}`;
+  const also = before === 0 ? '' : `; ${count(before)} under the limits before`;
+  return `${after === 0 ? 'None' : count(after)} of ${of} (UTC) would have passed${also}.`;
+}
