@@ -118,7 +118,7 @@ describe('the status screen', () => {
       /Level +WARNING/,
       /denies nothing yet; from 1,900,000 tokens requests above 250 are\s+denied/,
       /Database +SQLite \/data\/budget.db since 2026-11-01 00:00 UTC, limits\s+revision 3/,
-      /Window +Used +Held +Limit +Left +Percent +# used = held +Resets in/,
+      /Window +Used +Held +Left +Percent +# used = held +Resets in/,
       /Resets at hour 2026-12-01 00:00 UTC/,
       /a request of 1,000 tokens passes now/,
       /an\s+hour\s+\(1,000\s+left\)\s+binds\s+first,\s+frees\s+in\s+15\s+min/,

@@ -43,7 +43,7 @@ export function startInPty(args: readonly string[], options: PtyOptions): Pty {
   const terminal = new xterm.Terminal({ cols, rows, scrollback: 1_000, allowProposedApi: true });
   const preload = clock === undefined ? [] : ['--import', CLOCK];
   const child = spawn(process.execPath, [...preload, BINARY, ...args], {
-    ...{ name: 'xterm-256color', cols, rows, cwd: home },
+    ...{ name: env['TERM'] ?? 'xterm-256color', cols, rows, cwd: home },
     env: {
       PATH: process.env['PATH'] ?? '',
       HOME: home,

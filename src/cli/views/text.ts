@@ -103,7 +103,10 @@ const NO_BREAK = '\u00a0';
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
-  for (const word of text.split(' ')) {
+  const words = text
+    .split(' ')
+    .flatMap((word) => (word.length > width ? word.split(NO_BREAK) : [word]));
+  for (const word of words) {
     if (line !== '' && line.length + 1 + word.length > width) {
       lines.push(line);
       line = word;
