@@ -62,9 +62,16 @@ function messageOf(error: unknown): string {
   return `unexpected: ${error instanceof Error ? error.message : String(error)}`;
 }
 
-function reportOf(context: CommandContext, options: StatusOptions): Promise<StatusReport> {
+async function reportOf(context: CommandContext, options: StatusOptions): Promise<StatusReport> {
   const request = requestOf(context, options);
-  return withApp(context, (app) => app.status(request));
+  try {
+    return await withApp(context, (app) => app.status(request));
+  } catch (error) {
+    if (!(error instanceof TokenctlError) || error.code !== 'ledger_unavailable') throw error;
+    const { code, message, fix } = error;
+    const what = `${message}; until it answers, every request is denied`;
+    throw new TokenctlError(code, what, { cause: error, ...(fix === null ? {} : { fix }) });
+  }
 }
 
 function requestOf(
