@@ -1,6 +1,9 @@
 import { TokenctlError } from '../budget/errors.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import type { Output } from './output.ts';
+import { hang } from './views/text.ts';
+
+const LEAD = 'tokenctl: ';
 
 /**
  * Says what failed and what to do next, and gives the exit code. With --json standard output holds
@@ -10,8 +13,12 @@ export function reportFailure(error: unknown, output: Output, documentWritten = 
   const expected = error instanceof TokenctlError;
   const message = expected ? error.message : `unexpected: ${describe(error)}`;
   const fix = expected ? error.fix : 'run it again with --debug, and report what it prints';
-  const { colors, symbols } = output.stderrScreen;
-  output.message(`${colors.red('tokenctl:')} ${message}`);
+  const { colors, symbols, width } = output.stderrScreen;
+  // Between words on a terminal; whole for a log file and grep.
+  const [first = '', ...rest] = output.stderrIsTTY ? hang(LEAD, message, width) : [LEAD + message];
+  output.message(
+    [colors.red(LEAD.trimEnd()) + first.slice(LEAD.trimEnd().length), ...rest].join('\n'),
+  );
   if (fix !== null) output.message(`  ${symbols.arrow} ${fix}`);
   if (output.debug) output.message(trace(error));
   if (output.json && !documentWritten) {

@@ -9,7 +9,9 @@ export interface Symbols {
   readonly tick: string;
   readonly cross: string;
   readonly arrow: string;
+  /** The parts of a bar: used, held and free. */
   readonly full: string;
+  readonly held: string;
   readonly empty: string;
 }
 
@@ -18,6 +20,8 @@ export interface Screen {
   readonly width: number;
   readonly colors: ChalkInstance;
   readonly symbols: Symbols;
+  /** The local clock's distance from UTC at a time, in minutes; without it times are in UTC. */
+  readonly utcOffsetMinutes?: (atMs: number) => number;
 }
 
 interface Stream {
@@ -67,8 +71,14 @@ export interface Output extends OutputOptions {
   message(text: string): void;
 }
 
-export const UNICODE: Symbols = { tick: '✓', cross: '✗', arrow: '→', full: '█', empty: '░' };
-export const ASCII: Symbols = { tick: 'ok', cross: 'NO', arrow: '->', full: '#', empty: '.' };
+export const UNICODE: Symbols = {
+  ...{ tick: '✓', cross: '✗', arrow: '→' },
+  ...{ full: '█', held: '▒', empty: '░' },
+};
+export const ASCII: Symbols = {
+  ...{ tick: 'ok', cross: 'NO', arrow: '->' },
+  ...{ full: '#', held: '=', empty: '.' },
+};
 
 const DEFAULT_WIDTH = 80;
 
@@ -86,6 +96,7 @@ export function createOutput(
     colors: new Chalk({ level: colorLevel(stream.isTTY, environment, options.color) }),
     // Block characters off a terminal would end in files and filters.
     symbols: stream.isTTY && isUtf8(environment) ? UNICODE : ASCII,
+    utcOffsetMinutes: (atMs) => -new Date(atMs).getTimezoneOffset(),
   });
   const stderrScreen = screenOf(stderr);
   const say = (text: string): void => stderr.write(`${text}\n`);

@@ -1,7 +1,7 @@
 import { burnRate, reachedAt } from '../budget/burn-rate.ts';
 import { globalScopeLimits } from '../budget/decide.ts';
 import { levelAt, percentUsed, type Level } from '../budget/levels.ts';
-import { ownLimits, type Limit, type ScopeLimits } from '../budget/limits.ts';
+import { ownLimits, type Limit, type Limits, type ScopeLimits } from '../budget/limits.ts';
 import type { Finding } from '../budget/finding.ts';
 import { lintLimits } from '../budget/lint.ts';
 import {
@@ -23,6 +23,8 @@ interface AiTypeStatus {
   readonly outputTokens: number;
   readonly used: number;
   readonly held: number;
+  /** Used + held of the current day; null for a past month. */
+  readonly today: number | null;
   readonly requests: number;
   readonly failed: number;
   readonly denied: number;
@@ -39,6 +41,8 @@ export interface StatusReport {
   readonly schemaVersion: 1;
   readonly time: string;
   readonly level: Level;
+  /** Where the levels begin, in tokens of the month, and the largest request at level critical. */
+  readonly thresholds: Pick<Limits, 'warningAt' | 'criticalAt' | 'emergencyAt' | 'criticalRequest'>;
   readonly database: {
     readonly kind: Snapshot['kind'];
     readonly location: string;
@@ -108,6 +112,12 @@ export function statusReport(
     schemaVersion: 1,
     time: isoTime(nowMs),
     level: levelAt(monthTokens, limits),
+    thresholds: {
+      warningAt: limits.warningAt,
+      criticalAt: limits.criticalAt,
+      emergencyAt: limits.emergencyAt,
+      criticalRequest: limits.criticalRequest,
+    },
     database: {
       kind: snapshot.kind,
       location,
@@ -123,7 +133,7 @@ export function statusReport(
       },
       { window: 'day', requests: snapshot.requestsToday, limit: limits.requestsPerDay },
     ],
-    aiTypes: aiTypeStatuses(snapshot, windows.month, monthTokens, aiType),
+    aiTypes: aiTypeStatuses(snapshot, windows, monthTokens, aiType),
     largestAdmissible: snapshot.largestAdmissible,
     binding: pastMonth === null ? bindingOf(snapshot, statuses, aiType) : null,
     burnRate: {
@@ -164,7 +174,7 @@ function findWindow(rows: readonly WindowRow[], aiType: string | null, window: W
 
 function aiTypeStatuses(
   snapshot: Snapshot,
-  month: Window,
+  { month, day }: Record<WindowKind, Window>,
   monthTokens: number,
   only: string | null,
 ): AiTypeStatus[] {
@@ -175,6 +185,7 @@ function aiTypeStatuses(
       if (only !== null && row.aiType !== only) return [];
       const own = ownLimits(limits, row.aiType)?.monthly ?? null;
       const taken = row.used + row.held;
+      const today = findWindow(snapshot.windows, row.aiType, day);
       return [
         {
           aiType: row.aiType,
@@ -182,6 +193,7 @@ function aiTypeStatuses(
           outputTokens: row.tokensOut,
           used: row.used,
           held: row.held,
+          today: snapshot.month === null ? today.used + today.held : null,
           requests: row.requests + row.requestsReset,
           failed: row.failed,
           denied: row.denied,

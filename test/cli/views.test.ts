@@ -8,6 +8,7 @@ import type { WindowStatus } from '../../src/ledger/window-status.ts';
 import { ASCII, UNICODE, type Screen } from '../../src/cli/output.ts';
 import { limitEffectView } from '../../src/cli/views/limit-changes.ts';
 import { limitHistoryView, limitsView } from '../../src/cli/views/limits.ts';
+import { parseStatusLine } from '../../src/cli/views/status-line.ts';
 import { statusView } from '../../src/cli/views/status.ts';
 import { grid } from '../../src/cli/views/grid.ts';
 import { table } from '../../src/cli/views/table.ts';
@@ -48,6 +49,12 @@ function report(used: number, limit = 2_000_000): StatusReport {
     schemaVersion: 1,
     time: '2026-11-24T06:45:00.000Z',
     level: 'warning',
+    thresholds: {
+      warningAt: 1_600_000,
+      criticalAt: 1_900_000,
+      emergencyAt: 1_960_000,
+      criticalRequest: 250,
+    },
     database: { kind: 'sqlite', location: '/data/budget.db', since: '2026-11-01T00:00:00.000Z' },
     month: null,
     windows: [
@@ -67,6 +74,7 @@ function report(used: number, limit = 2_000_000): StatusReport {
         outputTokens: 4_321,
         used,
         held: 1_000,
+        today: 4_000,
         requests: 123_456,
         failed: 7,
         denied: 8,
@@ -101,7 +109,6 @@ describe('the status screen', () => {
     const text = statusView(report(used, limit), plain(width));
     for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(width);
     expect(text.split(count(used)).length).toBeGreaterThan(5);
-    expect(text).toContain(count(limit));
     expect(text).toContain(count(limit - used - 1_000));
     expect(text).toContain('61.25 %');
   });
@@ -110,14 +117,16 @@ describe('the status screen', () => {
     const text = statusView(report(84_000), plain(80));
     for (const part of [
       /Level +WARNING/,
-      /SQLite \/data\/budget.db/,
-      /Since +2026-11-01 00:00 UTC/,
-      /Window +Used +Held +Limit +Left +Percent +Resets in/,
+      /denies nothing yet; from 1,900,000 tokens requests above 250 are\s+denied/,
+      /Database +SQLite \/data\/budget.db since 2026-11-01 00:00 UTC, limits\s+revision 3/,
+      /Window +Used +Held +Left +Percent +# used = held +Resets in/,
+      /Resets at hour 2026-12-01 00:00 UTC/,
       /a request of 1,000 tokens passes now/,
       /an\s+hour\s+\(1,000\s+left\)\s+binds\s+first,\s+frees\s+in\s+15\s+min/,
       /12 of 42 requests in the last 60 s, 1,234 requests today/,
-      /5,000 tokens an hour over the last hour, not enough data over the last\s+day/,
-      /in 17 h 15 min \(2026-11-25 00:00 UTC\) at this rate; the month resets\s+in 6 d 17 h/,
+      /AI type +Used +Share +Today +Requests +Failed +Denied/,
+      /5,000 tokens an hour over 1 h, not enough data over 24 h/,
+      /Runs out +in 17 h 15 min at this rate, 2026-11-25 00:00 UTC/,
       /1 min ago/,
       /-> tokenctl limits apply --profile paced/,
     ]) {
@@ -157,9 +166,87 @@ describe('the status screen', () => {
     expect(text).not.toMatch(/Largest|Rates|Resets in/);
   });
 
-  it('uses block characters and colours where the terminal has them', () => {
-    const screen: Screen = { width: 100, colors: new Chalk({ level: 1 }), symbols: UNICODE };
-    expect(statusView(report(5), screen)).toContain('\u001b[32m██████░░░░\u001b[39m');
+  it('shows used, held and free apart, in characters and in colours', () => {
+    const [month] = report(500_000).windows;
+    const held = { ...month!, used: 500_000, held: 500_000, percent: 50 };
+    const shown = { ...report(500_000), windows: [held], aiTypes: [] };
+    const screen: Screen = { width: 80, colors: new Chalk({ level: 1 }), symbols: UNICODE };
+    expect(statusView(shown, screen)).toContain(
+      '\u001b[32m███\u001b[39m\u001b[36m▒▒▒\u001b[39m\u001b[2m░░░░░░\u001b[22m',
+    );
+    expect(statusView(shown, plain(80))).toContain('###===......');
+    const little = { ...shown, windows: [{ ...held, used: 999_000, held: 1_000 }] };
+    expect(statusView(little, plain(80))).toContain('######=.......');
+    const full = { ...shown, windows: [{ ...held, percent: 99.99 }] };
+    expect(statusView(full, plain(80))).toMatch(/ [#=]{11}\.  /);
+  });
+
+  it.each([
+    ['ok', 1_000, /Level +OK.*\nLargest/],
+    ['critical', 250, /requests above 250 tokens are denied; from 1,960,000 on every request\s+is/],
+    [
+      'emergency',
+      0,
+      /every request is denied until 2026-12-01 00:00 UTC, or until usage is\s+reset or the limit raised/,
+    ],
+  ] as const)('says what the level %s does to requests', (level, largest, expected) => {
+    const text = statusView({ ...report(5), level, largestAdmissible: largest }, plain(80));
+    expect(text).toMatch(expected);
+  });
+
+  it('is whole also where a terminal is very narrow', () => {
+    for (const width of [20, 40]) {
+      const text = statusView(report(84_000), plain(width));
+      expect(text).toContain('61.25 %');
+      for (const line of text.split('\n')) {
+        // A command stays whole, so that it can be copied.
+        if (!line.startsWith('  ->')) expect(line.length).toBeLessThanOrEqual(width);
+      }
+    }
+  });
+
+  it('gives times as the local clock shows them, and in UTC', () => {
+    const at = (utcOffsetMinutes: (atMs: number) => number): string =>
+      statusView(report(84_000), { ...plain(120), utcOffsetMinutes });
+    expect(at(() => 60)).toMatch(/Runs out .*, 2026-11-25 01:00 UTC\+1 \(00:00 UTC\)/);
+    expect(at(() => -210)).toMatch(/Runs out .*, 20:30 UTC-3:30 \(2026-11-25 00:00 UTC\)/);
+    const later = (atMs: number): number => (atMs < Date.parse('2026-11-24T12:00:00Z') ? 60 : 120);
+    expect(at(later)).toMatch(/Runs out .*, 2026-11-25 02:00 UTC\+2 \(00:00 UTC\)/);
+    expect(at(later)).toMatch(/Last log .*, 07:44 UTC\+1 \(06:44 UTC\)/);
+  });
+});
+
+describe('status --format', () => {
+  it.each([
+    ['{level} {month.percent}', 'warning 61.25'],
+    ['{percent}% {hour.left} {day.held}/{day.limit}', '61.25% 1915000 1000/2000000'],
+    ['{hour.resets_in}, {binding.window} {largest} {last_log_age}', '6 d 17 h, hour 1000 1 min'],
+    ['{{{level}}} }}{{', '{warning} }{'],
+    ['{ai:own.used} {ai:own.percent} {ai:none.used}', '84000 100.00 0'],
+    ['plain\ntext', 'plain\ntext'],
+  ])('%s', (template, expected) => {
+    const [own] = report(84_000).aiTypes;
+    const shown = { ...report(84_000), aiTypes: [{ ...own!, aiType: 'own' }] };
+    expect(parseStatusLine(template)(shown)).toBe(expected);
+  });
+
+  it('has a dash where there is no value', () => {
+    const empty = { ...report(5), windows: [], binding: null, largestAdmissible: null };
+    const template = '{percent} {day.used} {binding.window} {largest} {last_log_age}';
+    expect(parseStatusLine(template)({ ...empty, lastLogAt: null })).toBe('- - - - -');
+  });
+
+  it.each([
+    ['{levle}', '--format: does not know {levle}'],
+    ['{month}', '--format: does not know {month}'],
+    ['{toString}', '--format: does not know {toString}'],
+    ['{ai:x.held}', '--format: does not know {ai:x.held}'],
+    ['{}', '--format: does not know {}'],
+    ['{level', 'has a "{" without its other half'],
+    ['level}', 'has a "}" without its other half'],
+    [' ', '--format: is empty'],
+  ])('refuses %s', (template, message) => {
+    expect(() => parseStatusLine(template)).toThrow(message);
   });
 });
 

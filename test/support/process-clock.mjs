@@ -1,10 +1,11 @@
 /**
  * Preloaded into a real process (`node --import`): its clock starts at the instant that TEST_CLOCK
- * names and goes on from there, until `setProcessClock` stops it at another one.
+ * names and goes on from there, until `setProcessClock` stops it at another one. With
+ * TEST_CLOCK_STOPPED it never goes on.
  */
 const RealDate = globalThis.Date;
 const shiftMs = RealDate.parse(process.env.TEST_CLOCK) - RealDate.now();
-let stoppedMs = null;
+let stoppedMs = process.env.TEST_CLOCK_STOPPED ? RealDate.parse(process.env.TEST_CLOCK) : null;
 
 globalThis.setProcessClock = (instant) => {
   stoppedMs = RealDate.parse(instant);

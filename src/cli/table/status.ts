@@ -7,6 +7,12 @@ export function addStatus(program: Command, does: Does): void {
     .description('how much is left, which limit binds first, and when it frees')
     .option('--ai-type <type>', AI_TYPE)
     .option('--month <month>', 'a past month, YYYY-MM (UTC)')
+    .addOption(
+      new Option(
+        '--format <template>',
+        'a line of your own: {level}, {month.percent}, {hour.left}, … (see docs/cli.md)',
+      ).conflicts('nagios'),
+    )
     .option('--exit-code', 'exit 0 ok, 10 warning, 20 critical, 30 emergency')
     .addOption(
       new Option(
@@ -20,6 +26,7 @@ export function addStatus(program: Command, does: Does): void {
         'tokenctl status',
         'tokenctl status --ai-type imperium --json',
         'tokenctl status --month 2026-10',
+        "tokenctl status --format '{level} {month.percent} %'",
       ),
     )
     .action(

@@ -11,7 +11,7 @@ export function findingLines(findings: readonly Finding[], screen: Screen): stri
     const paint = severity === 'problem' ? colors.yellow : colors.dim;
     const [first = '', ...rest] = lines;
     return [
-      `${paint(lead.trimEnd())} ${first.slice(lead.length)}`,
+      `${paint(lead.trimEnd())}${first.slice(lead.trimEnd().length)}`,
       ...rest,
       // A command stays whole, so that it can be copied.
       ...(fix === null ? [] : [`  ${symbols.arrow} ${fix}`]),

@@ -3,16 +3,22 @@ import type { Screen } from '../output.ts';
 export interface Column {
   readonly title: string;
   readonly align?: 'left' | 'right';
-  /** Left out first where the screen is too narrow: the highest first; without one, never. */
+  /** Left out first where the screen is too narrow: the highest first, equal ones together; without one, never. */
   readonly expendable?: number;
   /** Text that may take several lines when there is no room for it in one (grid.ts). */
   readonly flexible?: boolean;
+  /** The cells take the room that is left, up to this width (table.ts). */
+  readonly growsTo?: number;
+  /** The title where the column has grown wide enough for it. */
+  readonly wideTitle?: string;
 }
 
 /** A cell's plain text; `paint` colours it after the widths are known. */
 export interface Cell {
   readonly text: string;
   readonly paint?: (text: string) => string;
+  /** The same for the width of a column that has grown. */
+  readonly grown?: (width: number) => Cell;
 }
 
 const GAP = 2;
@@ -27,20 +33,18 @@ export function fitColumns(
   const natural = columns.map((column, index) =>
     Math.max(column.title.length, ...cells.map((row) => row[index]?.text.length ?? 0)),
   );
-  const least = (index: number): number => {
+  const narrowest = (index: number): number => {
     const whole = natural[index] ?? 0;
     return columns[index]?.flexible === true ? Math.min(whole, NARROWEST_FLEXIBLE) : whole;
   };
   let shown = columns.map((_, index) => index);
   const widthOf = (indexes: readonly number[], size: (index: number) => number): number =>
     indexes.reduce((sum, index) => sum + size(index) + GAP, -GAP);
-  while (widthOf(shown, least) > width) {
+  while (widthOf(shown, narrowest) > width) {
     const candidates = shown.filter((index) => columns[index]?.expendable !== undefined);
     if (candidates.length === 0) break;
-    const [goes] = candidates.toSorted(
-      (a, b) => (columns[b]?.expendable ?? 0) - (columns[a]?.expendable ?? 0),
-    );
-    shown = shown.filter((index) => index !== goes);
+    const least = Math.max(...candidates.map((index) => columns[index]?.expendable ?? 0));
+    shown = shown.filter((index) => columns[index]?.expendable !== least);
   }
   // What is missing is taken from the last flexible column first.
   let missing = widthOf(shown, (index) => natural[index] ?? 0) - width;
@@ -64,7 +68,12 @@ export function table(
   const cells = rows.map((row) =>
     row.map((cell): Cell => (typeof cell === 'string' ? { text: cell } : cell)),
   );
-  const { shown, widths } = fitColumns(columns, cells, width);
+  const { shown, widths: fitted } = fitColumns(columns, cells, width);
+  const room = width - fitted.reduce((sum, size) => sum + size + GAP, -GAP);
+  const widths = fitted.map((size, place) => {
+    const { growsTo = size } = columns[shown[place] ?? -1] ?? {};
+    return Math.max(size, Math.min(growsTo, size + room));
+  });
   /** Padding goes outside the colour, and none ends a line. */
   const line = (parts: readonly Cell[]): string =>
     parts
@@ -76,9 +85,18 @@ export function table(
       })
       .join(' '.repeat(GAP))
       .trimEnd();
+  const title = (index: number, place: number): Cell => {
+    const { title: text = '', wideTitle = '' } = columns[index] ?? {};
+    const wide = wideTitle !== '' && wideTitle.length <= (widths[place] ?? 0);
+    return { text: wide ? wideTitle : text, paint: colors.dim };
+  };
+  const cell = (row: readonly Cell[], index: number, place: number): Cell => {
+    const found = row[index] ?? { text: '' };
+    return found.grown?.(widths[place] ?? 0) ?? found;
+  };
   return [
-    line(shown.map((index) => ({ text: columns[index]?.title ?? '', paint: colors.dim }))),
-    ...cells.map((row) => line(shown.map((index) => row[index] ?? { text: '' }))),
+    line(shown.map(title)),
+    ...cells.map((row) => line(shown.map((index, place) => cell(row, index, place)))),
   ];
 }
 

@@ -1,4 +1,6 @@
-/** Words and numbers as every screen writes them. Pure; times in UTC. */
+import type { Screen } from '../output.ts';
+
+/** Words and numbers as every screen writes them. Pure. */
 
 /** 18059974 → '18,059,974'. Not Intl: building a formatter costs more than a whole view. */
 export function count(value: number): string {
@@ -41,10 +43,45 @@ export function duration(ms: number): string {
   return parts.length === 0 ? '0 s' : parts.join(' ');
 }
 
+/** The greatest unit of a length of time: '6 d', '26 min'. */
+export function age(ms: number): string {
+  return duration(ms).split(' ').slice(0, 2).join(' ');
+}
+
 /** '2026-11-24 06:32:10 UTC'; '2026-12-01 00:00 UTC' at a full minute */
 export function timeText(iso: string): string {
   const clock = iso.slice(11, 19);
   return `${iso.slice(0, 10)} ${clock.endsWith(':00') ? clock.slice(0, 5) : clock} UTC`;
+}
+
+/**
+ * A time to the minute, as the local clock shows it and in UTC: '2026-12-01 01:00 UTC+1 (00:00 UTC)'.
+ * For text that is wrapped (hang). The date is left out where it is today's. Not Intl: its first formatter costs a third of a start.
+ */
+export function localTimeText(iso: string, { utcOffsetMinutes }: Screen, nowMs: number): string {
+  const atMs = Date.parse(iso);
+  const offset = utcOffsetMinutes?.(atMs) ?? 0;
+  const local = minuteText(atMs, offset);
+  const today = minuteText(nowMs, utcOffsetMinutes?.(nowMs) ?? 0).date;
+  const date = local.date === today ? '' : `${local.date} `;
+  if (offset === 0) return together(`${date}${local.clock} UTC`);
+  const utc = minuteText(atMs, 0);
+  const utcDate = utc.date === local.date ? '' : `${utc.date} `;
+  const here = together(`${date}${local.clock} ${zoneText(offset)}`);
+  return `${here} ${together(`(${utcDate}${utc.clock} UTC)`)}`;
+}
+
+function minuteText(atMs: number, offset: number): { date: string; clock: string } {
+  const shifted = new Date(atMs + offset * 60_000).toISOString();
+  return { date: shifted.slice(0, 10), clock: shifted.slice(11, 16) };
+}
+
+/** 'UTC+1', 'UTC-3:30' */
+function zoneText(offset: number): string {
+  const minutes = Math.abs(offset) % 60;
+  const hours = String(Math.floor(Math.abs(offset) / 60));
+  const rest = minutes === 0 ? '' : `:${String(minutes).padStart(2, '0')}`;
+  return `UTC${offset < 0 ? '-' : '+'}${hours}${rest}`;
 }
 
 /** Keeps a name's beginning and end within `max` characters. */
@@ -55,11 +92,21 @@ export function shorten(name: string, max: number): string {
   return `${name.slice(0, keep - tail)}~${tail === 0 ? '' : name.slice(-tail)}`;
 }
 
+/** Words that stay on one line, where wrap breaks text. */
+function together(text: string): string {
+  return text.replaceAll(' ', NO_BREAK);
+}
+
+const NO_BREAK = '\u00a0';
+
 /** Breaks text between words into lines of at most `width`; a longer word has its own line. */
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
-  for (const word of text.split(' ')) {
+  const words = text
+    .split(' ')
+    .flatMap((word) => (word.length > width ? word.split(NO_BREAK) : [word]));
+  for (const word of words) {
     if (line !== '' && line.length + 1 + word.length > width) {
       lines.push(line);
       line = word;
@@ -68,13 +115,21 @@ function wrap(text: string, width: number): string[] {
     }
   }
   lines.push(line);
-  return lines;
+  return lines.map((each) => each.replaceAll(NO_BREAK, ' '));
 }
 
-/** Wraps with a first line's lead (`! `, `-> `) and the rest indented under it. */
+const NARROWEST_HANGING = 20;
+
+/**
+ * Wraps with a first line's lead (`! `, `-> `) and the rest indented under it; where that leaves no
+ * room, the lead has a line of its own.
+ */
 export function hang(lead: string, text: string, width: number): string[] {
+  if (width - lead.length < NARROWEST_HANGING && lead.length > 2) {
+    return [lead.trimEnd(), ...wrap(text, width - 2).map((line) => `  ${line}`)];
+  }
   const indent = ' '.repeat(lead.length);
-  return wrap(text, Math.max(20, width - lead.length)).map((line, index) =>
+  return wrap(text, width - lead.length).map((line, index) =>
     index === 0 ? `${lead}${line}` : `${indent}${line}`,
   );
 }
