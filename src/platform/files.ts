@@ -61,3 +61,13 @@ function isMissing(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException | null)?.code;
   return code === 'ENOENT' || code === 'ENOTDIR';
 }
+
+/** A file's permissions, such as 0o600. */
+export function fileMode(path: string): number {
+  return statSync(path).mode & 0o777;
+}
+
+/** A file's size in bytes. */
+export function sizeOf(path: string): number {
+  return statSync(path).size;
+}
