@@ -1,10 +1,11 @@
 import { invalidInput, TokenctlError } from './budget/errors.ts';
 import type { DatabaseTarget } from './config/database.ts';
+import type { PostgresFacts, SqliteFacts } from './ledger/health/facts.ts';
 import { exists, fileMode, sizeOf } from './platform/files.ts';
 import { startFile, type NewFile } from './platform/new-file.ts';
 import type { Runtime } from './platform/runtime.ts';
 
-/** What an operator does to a database as a whole, whatever its state: back it up. */
+/** What an operator does to a database as a whole, whatever its state: look at it, back it up. */
 
 export interface BackupRequest {
   readonly target: DatabaseTarget;
@@ -88,4 +89,17 @@ function startCopy({ target, file }: BackupRequest, id: string): NewFile {
           : (error as Error).message;
     throw invalidInput('FILE', `${file} can't be written: ${why}`);
   }
+}
+
+/** Looks at a database, also at one that is missing, damaged or out of reach; creates and changes nothing. */
+export async function examineDatabase(
+  target: DatabaseTarget,
+  runtime: Runtime,
+): Promise<SqliteFacts | PostgresFacts> {
+  if (target.kind === 'sqlite') {
+    const { sqliteFacts } = await import('./ledger/health/sqlite.ts');
+    return sqliteFacts(target.url, runtime.nowMs());
+  }
+  const { postgresFacts } = await import('./ledger/health/postgres.ts');
+  return postgresFacts(target.url, () => runtime.nowMs());
 }
