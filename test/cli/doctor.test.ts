@@ -85,7 +85,7 @@ describe.each(DATABASES)('doctor on %s', (kind) => {
     expect(found.of('database')[0]).toMatchObject({
       state: 'problem',
       message: expect.stringMatching(/has no tables of tokenctl/) as string,
-      fix: 'tokenctl db migrate --database URL',
+      fix: `tokenctl db migrate --database ${kind === 'sqlite' ? empty.location : 'URL'}`,
     });
     expect((await sql(empty, 'SELECT 1 AS one'))[0]).toEqual({ one: 1 });
 
@@ -139,7 +139,7 @@ describe.each(DATABASES)('doctor on %s', (kind) => {
     expect([code, wrong]).toEqual([3, ['months', 'times']]);
     expect(of('months')[0]).toMatchObject({
       state: 'note',
-      message: '1 row say another month_year than created_at, by which they count',
+      message: '1 row has another month_year than its created_at, by which it counts',
     });
     expect(of('times')[0]?.message).toMatch(/^1 of a time in the future: counted when/);
   });
@@ -182,7 +182,7 @@ describe('doctor of a file', () => {
   it('creates no database, neither the default one nor a named one', async () => {
     const none = await cli.run(['doctor']);
     expect([none.code, none.stderr]).toEqual([4, '']);
-    expect(none.stdout).toMatch(/there is no database at .*\n.*named\s+by default/);
+    expect(none.stdout).toMatch(/there is no database at\s+\S+\s+\(named\s+by\s+default\)/);
     expect((await examine({ url: join(cli.home, 'none.db') })).code).toBe(4);
     expect(readdirSync(cli.home)).toEqual([]);
   });
@@ -314,9 +314,15 @@ describe('doctor of a server', () => {
     );
     expect(of('tables')[0]?.message).toContain('trigger token_usage_logs_count_insert');
     expect(of('durability')[0]).toMatchObject({ state: 'note' });
+  });
 
+  it('says that sessions are read-only', async () => {
+    const target = await migratedDatabase('postgresql');
+    const database = new URL(target.url).pathname.slice(1);
     await sql(target, `ALTER DATABASE ${database} SET default_transaction_read_only = on`);
-    expect((await examine(target)).of('write')[0]?.message).toMatch(/read-only/);
+    const { code, of } = await examine(target);
+    expect(code).toBe(3);
+    expect(of('write')[0]?.message).toMatch(/read-only by default_transaction_read_only/);
   });
 });
 

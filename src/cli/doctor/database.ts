@@ -26,7 +26,8 @@ const DUE_LONG_MS = 600_000;
 /** That it is there, reached and migrated, and what named it. */
 export function schemaCheck(facts: SqliteFacts | PostgresFacts, target: DatabaseTarget): Check {
   const [check] = judged('database', facts.schema, (status) => {
-    const flag = target.source === 'flag' ? '--database URL' : '';
+    const named = target.kind === 'sqlite' ? target.location : 'URL';
+    const flag = target.source === 'flag' ? `--database ${named}` : '';
     try {
       requireCurrent(status, target.location, flag);
     } catch (error) {
@@ -198,7 +199,7 @@ export function logChecks(logs: LogFacts, nowMs: number): Check[] {
       ? ok('months', 'month_year and created_at agree in every row')
       : note(
           'months',
-          `${counted(monthDisagrees, 'row')} say another month_year than created_at, by which they count`,
+          `${counted(monthDisagrees, 'row')} ${monthDisagrees === 1 ? 'has another month_year than its created_at, by which it counts' : 'have another month_year than their created_at, by which they count'}`,
           'mend the writer: leave month_year out, or write the UTC month of created_at',
         ),
     flagged.length === 0
