@@ -22,7 +22,7 @@ export async function startProgress(output: Output): Promise<Progress> {
     },
     end: () => {
       clearTimeout(timer);
-      spinner.stop();
+      if (spinner.isSpinning) spinner.stop();
     },
   };
 }

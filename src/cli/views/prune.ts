@@ -36,7 +36,7 @@ export function pruneView(pruned: Pruned, screen: Screen): string {
 export function prunePlanLines(pruned: Pruned, screen: Screen): string[] {
   const { before, rows, months } = pruned;
   return [
-    `${counted(rows, 'log row')} before ${before} would be deleted; usage, requests and rollups of those months stay:`,
+    `${counted(rows, 'log row')} before ${before} would be deleted; their counts stay:`,
     '',
     ...grid(
       [{ title: 'Month' }, { title: 'AI type' }, { title: 'Log rows', align: 'right' }],
