@@ -9,6 +9,7 @@ import { Ledger } from './ledger/ledger.ts';
 import type { LimitEffect } from './ledger/limit-effect.ts';
 import { limitsReader, type LimitsInForce } from './ledger/limits-in-force.ts';
 import type { Connection } from './ledger/port.ts';
+import { planPrune, pruneLogs, type PrunePlan } from './ledger/prune.ts';
 import {
   resetUsage,
   undoReset,
@@ -287,6 +288,20 @@ export class App {
     onProgress: (done: number) => void,
   ): Promise<{ added: number; known: number }> {
     return importRows(this.ledger, rows, () => this.#runtime.newId(), onProgress);
+  }
+
+  /** What a prune would delete: the log rows of the months before `before`, 'YYYY-MM'. @throws invalid_input */
+  planPrune(before: string): Promise<PrunePlan> {
+    return planPrune(this.ledger, before);
+  }
+
+  /** Deletes them, and keeps what they count for; how many it deleted. */
+  prune(
+    before: string,
+    actor: string | null,
+    onProgress: (deleted: number) => void,
+  ): Promise<number> {
+    return pruneLogs(this.ledger, before, actor, this.#runtime, onProgress);
   }
 
   close(): Promise<void> {

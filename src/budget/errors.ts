@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'limits_changed'
   | 'reset_not_found'
   | 'reset_undone'
+  | 'backup_failed'
   | 'not_confirmed'
   | 'interrupted';
 

@@ -22,6 +22,7 @@ const EXIT_OF_ERROR: Readonly<Record<ErrorCode, number>> = {
   limits_changed: EXIT.failed,
   reset_not_found: EXIT.failed,
   reset_undone: EXIT.failed,
+  backup_failed: EXIT.failed,
   ledger_unavailable: EXIT.database,
   ledger_busy: EXIT.database,
   database_missing: EXIT.database,

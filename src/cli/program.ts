@@ -3,6 +3,7 @@ import { version } from '../version.ts';
 import type { CommandContext, GlobalOptions } from './context.ts';
 import { addCheck } from './table/check.ts';
 import { addDatabase } from './table/database.ts';
+import { addDoctor } from './table/doctor.ts';
 import { addImport } from './table/import.ts';
 import { addLimits } from './table/limits.ts';
 import { addMonitor } from './table/monitor.ts';
@@ -62,6 +63,7 @@ export function createProgram(run: Run): Command {
   addImport(program, does);
   addMonitor(program, does);
   addDatabase(program, does);
+  addDoctor(program, does);
   return program;
 }
 

@@ -163,6 +163,20 @@ export interface Operations {
   adjustmentSums(): Answer<WindowRow[]>;
   /** Sets these windows to exactly these counts. */
   setWindows(rows: readonly WindowRow[]): Answer<void>;
+  /** The rows before an instant that can be pruned, due holds among them, and how many open reservations stay. */
+  prunable(beforeMs: number): Answer<{ rows: PrunableRows[]; open: number }>;
+  /**
+   * Deletes at most `limit` rows before an instant, the oldest first; how many it deleted. Counts and
+   * rollups stay. Open reservations stay, and on PostgreSQL rows that a foreign transaction has locked.
+   */
+  pruneLogs(beforeMs: number, limit: number, actor: string | null): Answer<number>;
+}
+
+/** Log rows of one month and AI type that can be pruned. */
+export interface PrunableRows {
+  readonly month: string;
+  readonly aiType: string;
+  readonly rows: number;
 }
 
 /** Log rows of one AI type and hour, added up. */

@@ -211,4 +211,32 @@ export const SQL = {
     ON CONFLICT (window_start, scope_kind, scope_name, window_kind) DO UPDATE SET
       tokens_in = excluded.tokens_in, tokens_out = excluded.tokens_out, used = excluded.used, held = excluded.held,
       requests = excluded.requests, requests_reset = excluded.requests_reset, failed = excluded.failed, denied = excluded.denied`,
+
+  prunable: `
+    SELECT left(tokenctl_hour(counted_at_ms), 7) AS month, coalesce(counted_as, 'unknown') AS "aiType", count(*) AS rows
+    FROM token_usage_logs WHERE counted_at_ms < $1 AND (state <> 'reserved' OR expires_at <= $2::timestamp) GROUP BY 1, 2 ORDER BY 1, 2`,
+  openBefore: `
+    SELECT count(*) AS open FROM token_usage_logs
+    WHERE counted_at_ms < $1 AND state = 'reserved' AND expires_at > $2::timestamp`,
+
+  /** The delete trigger keeps the windows' counts, but lets the next fold take the rows out of their rollups: they are added before. */
+  pruneLogs: `
+    WITH taken AS (
+      DELETE FROM token_usage_logs WHERE id = ANY (ARRAY(
+        SELECT id FROM token_usage_logs WHERE counted_at_ms < $1 AND state <> 'reserved'
+        ORDER BY counted_at_ms LIMIT $2 FOR UPDATE SKIP LOCKED))
+      RETURNING *
+    ), kept AS (
+      INSERT INTO usage_rollups AS r (hour_start, ai_type, model_used, request_type, tokens_in, tokens_out, used, requests, failed, denied)
+      SELECT tokenctl_hour(l.counted_at_ms), l.counted_as, coalesce(l.model_used, ''), coalesce(l.request_type, ''),
+        sum(c.tokens_in), sum(c.tokens_out), sum(c.used), sum(c.requests), sum(c.failed), sum(c.denied)
+      FROM taken AS l
+      CROSS JOIN LATERAL tokenctl_count(l.state, l.total_tokens, l.tokens_in, l.tokens_out, l.reserved_tokens, l.success, l.request_items, l.denied_count) AS c
+      WHERE l.counted_as IS NOT NULL
+      GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+      ON CONFLICT (hour_start, ai_type, model_used, request_type) DO UPDATE SET
+        tokens_in = r.tokens_in + excluded.tokens_in, tokens_out = r.tokens_out + excluded.tokens_out, used = r.used + excluded.used,
+        requests = r.requests + excluded.requests, failed = r.failed + excluded.failed, denied = r.denied + excluded.denied
+    )
+    SELECT count(*) AS rows FROM taken`,
 } as const;

@@ -18,6 +18,7 @@ import type {
   NewAdjustment,
   NewLog,
   Operations,
+  PrunableRows,
   ResetAdjustment,
   RowSum,
   StoredRevision,
@@ -323,6 +324,20 @@ function operations(client: pg.Client, prelude: Prelude): Operations {
     },
     async setWindows(rows) {
       if (rows.length > 0) await query('set_windows', SQL.setWindows, [windowJson(rows)]);
+    },
+    async prunable(beforeMs) {
+      const rows = await query<PrunableRows & pg.QueryResultRow>('prunable', SQL.prunable, [
+        beforeMs,
+        now,
+      ]);
+      const values = [beforeMs, now];
+      const [row] = await query<{ open: number }>('open_before', SQL.openBefore, values);
+      return { rows, open: row?.open ?? 0 };
+    },
+    async pruneLogs(beforeMs, limit) {
+      const [row] = await query<{ rows: number }>('prune', SQL.pruneLogs, [beforeMs, limit]);
+      await client.query('SELECT tokenctl_fold(2147483647)');
+      return row?.rows ?? 0;
     },
   };
 }

@@ -25,6 +25,32 @@ const END_LOG = `
     success = ?, error_message = ?, model_used = coalesce(?, model_used), settled_at = ?
   WHERE id = ?`;
 
+const HOUR = `strftime('%Y-%m-%dT%H', counted_at_ms / 1000, 'unixepoch')`;
+
+/** The rows that a JSON array of rowids names. */
+const NAMED = 'WHERE rowid IN (SELECT value FROM json_each(?))';
+
+/** Rows that count, with whether each is charged. */
+const countedRows = (where = ''): string => `
+  FROM (SELECT *, state NOT IN ('reserved', 'denied') AS charged FROM token_usage_logs ${where})
+  WHERE counted_at_ms IS NOT NULL AND counted_as IS NOT NULL`;
+
+/** The counting rule of the triggers, added up over `countedRows`. */
+const ROW_SUMS = {
+  tokensIn: `sum(CASE WHEN charged THEN min(max(CAST(coalesce(tokens_in, 0) AS INTEGER), 0), 1000000000000) ELSE 0 END)`,
+  tokensOut: `sum(CASE WHEN charged THEN min(max(CAST(coalesce(tokens_out, 0) AS INTEGER), 0), 1000000000000) ELSE 0 END)`,
+  used: `sum(CASE WHEN charged THEN min(max(CAST(coalesce(total_tokens, 0) AS INTEGER),
+      CAST(coalesce(tokens_in, 0) AS INTEGER) + CAST(coalesce(tokens_out, 0) AS INTEGER), 0), 1000000000000) ELSE 0 END)`,
+  held: `sum(CASE WHEN state = 'reserved' THEN max(min(reserved_tokens, 1000000000000), 0) ELSE 0 END)`,
+  requests: `sum(CASE WHEN state = 'denied' THEN 0 ELSE max(request_items, 1) END)`,
+  failed: `sum(CASE WHEN charged AND coalesce(success, 1) IN (0, 'false') THEN max(request_items, 1) ELSE 0 END)`,
+  denied: `sum(CASE WHEN state = 'denied' THEN max(denied_count, 1) ELSE 0 END)`,
+} as const;
+
+const ROW_SUM_COLUMNS = Object.entries(ROW_SUMS)
+  .map(([name, sum]) => `${sum} AS ${name}`)
+  .join(', ');
+
 export const SQL = {
   newestRevision: 'SELECT revision, settings FROM limit_revisions ORDER BY revision DESC LIMIT 1',
   dueIds: `SELECT id FROM token_usage_logs WHERE state = 'reserved' AND expires_at <= ? ORDER BY expires_at ${LIMIT}`,
@@ -77,18 +103,40 @@ export const SQL = {
            held = excluded.held, requests = excluded.requests, requests_reset = excluded.requests_reset,
            failed = excluded.failed, denied = excluded.denied`,
 
-  /** The counting rule of the triggers, over all rows: `db verify` holds one against the other. */
+  /** Over all rows: `db verify` holds them against the counts. */
   rowSums: `
-  SELECT counted_as AS aiType, strftime('%Y-%m-%dT%H', counted_at_ms / 1000, 'unixepoch') AS hourStart,
-    sum(CASE WHEN charged THEN min(max(CAST(coalesce(tokens_in, 0) AS INTEGER), 0), 1000000000000) ELSE 0 END) AS tokensIn,
-    sum(CASE WHEN charged THEN min(max(CAST(coalesce(tokens_out, 0) AS INTEGER), 0), 1000000000000) ELSE 0 END) AS tokensOut,
-    sum(CASE WHEN charged THEN min(max(CAST(coalesce(total_tokens, 0) AS INTEGER),
-      CAST(coalesce(tokens_in, 0) AS INTEGER) + CAST(coalesce(tokens_out, 0) AS INTEGER), 0), 1000000000000) ELSE 0 END) AS used,
-    sum(CASE WHEN state = 'reserved' THEN max(min(reserved_tokens, 1000000000000), 0) ELSE 0 END) AS held,
-    sum(CASE WHEN state = 'denied' THEN 0 ELSE max(request_items, 1) END) AS requests,
-    sum(CASE WHEN charged AND coalesce(success, 1) IN (0, 'false') THEN max(request_items, 1) ELSE 0 END) AS failed,
-    sum(CASE WHEN state = 'denied' THEN max(denied_count, 1) ELSE 0 END) AS denied
-  FROM (SELECT *, state NOT IN ('reserved', 'denied') AS charged FROM token_usage_logs)
-  WHERE counted_at_ms IS NOT NULL AND counted_as IS NOT NULL
-  GROUP BY 1, 2`,
+  SELECT counted_as AS aiType, ${HOUR} AS hourStart, ${ROW_SUM_COLUMNS}
+  ${countedRows()} GROUP BY 1, 2`,
+
+  prunable: `SELECT substr(${HOUR}, 1, 7) AS month, coalesce(counted_as, 'unknown') AS aiType, count(*) AS rows
+           FROM token_usage_logs WHERE counted_at_ms < ? AND (state <> 'reserved' OR expires_at <= ?) GROUP BY 1, 2 ORDER BY 1, 2`,
+  openBefore: `SELECT count(*) FROM token_usage_logs WHERE counted_at_ms < ? AND state = 'reserved' AND expires_at > ?`,
+  pruneIds: `SELECT rowid FROM token_usage_logs WHERE counted_at_ms < ? AND state <> 'reserved' ORDER BY counted_at_ms ${LIMIT}`,
+  /** What the named rows count for, as one adjustment a window. */
+  pruneKeepCounts: `
+  INSERT INTO usage_adjustments (kind, scope_kind, scope_name, window_kind, window_start, tokens_in, tokens_out, used, requests,
+    failed, denied, actor, reason, created_at_ms)
+  SELECT 'deleted', s.kind, CASE s.kind WHEN 'global' THEN '' ELSE r.aiType END, w.kind, substr(r.hourStart, 1, w.length),
+    sum(r.tokensIn), sum(r.tokensOut), sum(r.used), sum(r.requests), sum(r.failed), sum(r.denied), ?,
+    sum(r.rows) || ' log rows were pruned', ?
+  FROM (
+    SELECT counted_as AS aiType, ${HOUR} AS hourStart, count(*) AS rows, ${ROW_SUM_COLUMNS}
+    ${countedRows(NAMED)} GROUP BY 1, 2
+  ) AS r
+  CROSS JOIN (SELECT 'global' AS kind UNION ALL SELECT 'ai_type') AS s
+  CROSS JOIN (SELECT 'month' AS kind, 7 AS length UNION ALL SELECT 'day', 10 UNION ALL SELECT 'hour', 13) AS w
+  GROUP BY 2, 3, 4, 5`,
+  pruneKeepRollups: `
+  INSERT INTO usage_rollups (hour_start, ai_type, model_used, request_type, tokens_in, tokens_out, used, requests, failed, denied)
+  SELECT ${HOUR}, counted_as, coalesce(model_used, ''), coalesce(request_type, ''), ${ROW_SUMS.tokensIn}, ${ROW_SUMS.tokensOut},
+    ${ROW_SUMS.used}, ${ROW_SUMS.requests}, ${ROW_SUMS.failed}, ${ROW_SUMS.denied}
+  ${countedRows(NAMED)} GROUP BY 1, 2, 3, 4
+  ON CONFLICT (hour_start, ai_type, model_used, request_type) DO UPDATE SET
+    tokens_in = tokens_in + excluded.tokens_in, tokens_out = tokens_out + excluded.tokens_out, used = used + excluded.used,
+    requests = requests + excluded.requests, failed = failed + excluded.failed, denied = denied + excluded.denied`,
+  /** As if charged after every reset: what leaves the count now corrects none of them. */
+  pruneDetach: `UPDATE token_usage_logs SET charged_after_adjustment = 9007199254740991 ${NAMED}`,
+  /** A row that counts under no name leaves the count, and its delete trigger has nothing to keep. */
+  pruneUncount: `UPDATE token_usage_logs SET counted_as = NULL ${NAMED}`,
+  pruneDelete: `DELETE FROM token_usage_logs ${NAMED}`,
 } as const;

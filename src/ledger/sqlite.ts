@@ -12,6 +12,7 @@ import type {
   NewAdjustment,
   NewLog,
   Operations,
+  PrunableRows,
   ResetAdjustment,
   RowSum,
   StoredRevision,
@@ -33,20 +34,28 @@ export interface SqliteOptions {
 /** Above the 4 MiB at which SQLite begins the -wal file anew, so that it is cut rarely. */
 const WAL_BYTES = 8 * 2 ** 20;
 
-/** Opens an existing SQLite file. @throws database_missing, database_unusable */
-export function openSqliteFile(path: string): Database.Database {
+/**
+ * Opens an existing SQLite file and leaves its mode as it is: to look at it, or to copy it.
+ * @param busyTimeoutMs how long the driver may wait for a lock, which stops the event loop
+ * @throws database_unusable
+ */
+export function openSqliteAsItIs(path: string, busyTimeoutMs = 0): Database.Database {
   // SQLite would open it for reading only, stay so when it becomes writable again, and leave a -shm
   // and a -wal behind that nobody may write.
   for (const file of [path, `${path}-wal`, `${path}-shm`]) {
     if (!mayWrite(file)) throw notWritable(file);
   }
-  let database: Database.Database;
   try {
-    // No busy timeout: waiting in the driver would stop the event loop and starve other processes.
-    database = new Database(path, { fileMustExist: true, timeout: 0 });
+    return new Database(path, { fileMustExist: true, timeout: busyTimeoutMs });
   } catch (error) {
     throw unusable(path, error);
   }
+}
+
+/** Opens an existing SQLite file for the ledger, in WAL mode. @throws database_unusable */
+export function openSqliteFile(path: string): Database.Database {
+  // No busy timeout: waiting in the driver would stop the event loop and starve other processes.
+  const database = openSqliteAsItIs(path);
   try {
     const mode = database.pragma('journal_mode', { simple: true });
     if (mode !== 'wal' && database.pragma('journal_mode = WAL', { simple: true }) !== 'wal') {
@@ -271,6 +280,21 @@ function operations(statement: (sql: string) => Database.Statement, nowMs: numbe
           row.denied,
         );
       }
+    },
+    prunable: (beforeMs) => ({
+      rows: statement(SQL.prunable).all(beforeMs, now) as PrunableRows[],
+      open: statement(SQL.openBefore).pluck().get(beforeMs, now) as number,
+    }),
+    pruneLogs(beforeMs, limit, actor) {
+      // The delete trigger keeps six adjustments a row; these rows leave the count together.
+      const ids = statement(SQL.pruneIds).pluck().all(beforeMs, limit);
+      const named = JSON.stringify(ids);
+      statement(SQL.pruneKeepCounts).run(actor, nowMs, named);
+      statement(SQL.pruneKeepRollups).run(named);
+      for (const sql of [SQL.pruneDetach, SQL.pruneUncount, SQL.pruneDelete]) {
+        statement(sql).run(named);
+      }
+      return ids.length;
     },
   };
 }

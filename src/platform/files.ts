@@ -1,4 +1,14 @@
-import { accessSync, constants, createReadStream, readFileSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  createReadStream,
+  openSync,
+  readFileSync,
+  readSync,
+  statfsSync,
+  statSync,
+} from 'node:fs';
 import { text } from 'node:stream/consumers';
 import type { Readable } from 'node:stream';
 
@@ -72,4 +82,35 @@ export function fileProblem(error: unknown): string {
 function isMissing(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException | null)?.code;
   return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+/** A file's permissions, such as 0o600. */
+export function fileMode(path: string): number {
+  return statSync(path).mode & 0o777;
+}
+
+/** A file's size in bytes. */
+export function sizeOf(path: string): number {
+  return statSync(path).size;
+}
+
+/** A file's first bytes, fewer where it is shorter. */
+export function readStart(path: string, length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  const file = openSync(path, 'r');
+  try {
+    return bytes.subarray(0, readSync(file, bytes, 0, length, 0));
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** What this user may still write on the disk of a file or directory, in bytes; null where the system does not say. */
+export function freeBytes(path: string): number | null {
+  try {
+    const { bavail, bsize } = statfsSync(path);
+    return bavail * bsize;
+  } catch {
+    return null;
+  }
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { createRequire } from 'node:module';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -39,4 +40,16 @@ export function readMigration(kind: 'sqlite' | 'postgresql', name: string): Migr
   const path = join(packageRoot(), 'prisma', kind, 'migrations', name, 'migration.sql');
   const sql = readFileSync(path, 'utf8');
   return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') };
+}
+
+/** The version of an installed package; null where it is not there. */
+export function installedVersion(name: string): string | null {
+  try {
+    const { version } = createRequire(import.meta.url)(`${name}/package.json`) as {
+      version: string;
+    };
+    return version;
+  } catch {
+    return null;
+  }
 }

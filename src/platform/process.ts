@@ -71,3 +71,6 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
     if (!signal.aborted) throw error;
   });
 }
+
+/** Such as '20.20.2'. */
+export const nodeVersion: string = process.versions.node;

@@ -7,6 +7,7 @@ import { withApp, type CommandContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
 import { parseColumns } from '../import/columns.ts';
 import { readUsageFile } from '../import/usage-file.ts';
+import { startProgress } from '../progress.ts';
 import { importView, type ImportSummary } from '../views/import.ts';
 
 export interface ImportOptions {
@@ -23,10 +24,12 @@ export async function importFile(
   const { output, runtime } = context;
   const rows = await readRows(context, file, options);
   const summary = await withApp(context, async (app) => {
-    const progress = await startProgress(context, rows.length);
+    const progress = await startProgress(output);
     const startedMs = runtime.monotonicMs();
     try {
-      const { added, known } = await app.importRows(rows, (done) => progress.show(done));
+      const { added, known } = await app.importRows(rows, (done) =>
+        progress.show(`Importing ${String(done)} of ${String(rows.length)} rows`),
+      );
       return {
         ...summarize(file, rows),
         added,
@@ -97,30 +100,5 @@ function summarize(
     outputTokens,
     from: time(first),
     to: time(last),
-  };
-}
-
-interface Progress {
-  show(done: number): void;
-  end(): void;
-}
-
-/** Imports below this are done before a spinner could be seen. */
-const WORTH_SHOWING = 2_000;
-
-/** A spinner where a person watches, and nothing elsewhere. */
-async function startProgress({ output }: CommandContext, total: number): Promise<Progress> {
-  if (!output.stderrIsTTY || output.quiet || total < WORTH_SHOWING) {
-    return { show: () => undefined, end: () => undefined };
-  }
-  const { default: ora } = await import('ora');
-  const text = (done: number): string => `Importing ${String(done)} of ${String(total)} rows`;
-  const spinner = ora({ text: text(0), color: false, discardStdin: false }).start();
-  return {
-    show: (done) => {
-      spinner.text = text(done);
-      spinner.render();
-    },
-    end: () => spinner.stop(),
   };
 }

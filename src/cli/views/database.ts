@@ -3,7 +3,7 @@ import type { MigrationReport } from '../../ledger/schema/report.ts';
 import type { Difference } from '../../ledger/verify.ts';
 import type { Screen } from '../output.ts';
 import { grid } from './grid.ts';
-import { count, counted, timeText } from './text.ts';
+import { count, counted, sizeText, timeText } from './text.ts';
 
 export function migrationView(report: MigrationReport, location: string, screen: Screen): string {
   const { created, applied, adopted, dryRun, upToDate } = report;
@@ -118,9 +118,4 @@ export function databaseInfoView(info: DatabaseInfo): string {
 
 function listText(names: readonly string[]): string | null {
   return names.length === 0 ? null : names.join(', ');
-}
-
-function sizeText(bytes: number): string {
-  const kib = Math.ceil(bytes / 1_024);
-  return kib < 1_024 ? `${count(kib)} KiB` : `${count(Math.ceil(kib / 1_024))} MiB`;
 }

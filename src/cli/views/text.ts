@@ -48,6 +48,12 @@ export function age(ms: number): string {
   return duration(ms).split(' ').slice(0, 2).join(' ');
 }
 
+/** '18 KiB', '1,204 MiB'; rounded up */
+export function sizeText(bytes: number): string {
+  const kib = Math.ceil(bytes / 1_024);
+  return kib < 1_024 ? `${count(kib)} KiB` : `${count(Math.ceil(kib / 1_024))} MiB`;
+}
+
 /** '2026-11-24 06:32:10 UTC'; '2026-12-01 00:00 UTC' at a full minute */
 export function timeText(iso: string): string {
   const clock = iso.slice(11, 19);

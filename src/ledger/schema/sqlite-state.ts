@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3';
 import { existsSync, statSync } from 'node:fs';
 import { migrationNames } from '../../platform/package-files.ts';
-import { openSqliteFile, unusable } from '../sqlite.ts';
+import { openSqliteAsItIs, unusable } from '../sqlite.ts';
 import { schemaStatus, type DatabaseAbout, type SchemaStatus } from './state.ts';
 
 /** How an open database stands to the migrations that this version knows. */
@@ -68,7 +68,7 @@ export function sqliteInfo(path: string): DatabaseAbout {
 }
 
 function withFile<T>(path: string, work: (database: Database.Database) => T): T {
-  const database = openSqliteFile(path);
+  const database = openSqliteAsItIs(path);
   try {
     return work(database);
   } catch (error) {
