@@ -7,7 +7,8 @@ import type { DatabaseTarget } from './config/database.ts';
 import { importRows, type ImportRow } from './ledger/import.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { limitsReader, type LimitsInForce } from './ledger/limits-in-force.ts';
-import type { Connection } from './ledger/port.ts';
+import type { FoundRequest, LogQuery } from './ledger/log.ts';
+import type { Connection, LogEntry } from './ledger/port.ts';
 import {
   resetUsage,
   undoReset,
@@ -183,6 +184,18 @@ export class App {
   /** A dry admission; a lost ledger denies. */
   check(request: AdmissionRequest): Promise<Verdict> {
     return this.ledger.check(request);
+  }
+
+  /** The newest requests that match, the newest last. @throws ledger_unavailable */
+  async log(query: LogQuery): Promise<LogEntry[]> {
+    const { readLog } = await import('./ledger/log.ts');
+    return readLog(this.ledger, query);
+  }
+
+  /** The request with this row or reservation id, request id or idempotency key. @throws ledger_unavailable */
+  async findRequest(name: string): Promise<FoundRequest | null> {
+    const { findRequest } = await import('./ledger/log.ts');
+    return findRequest(this.ledger, name);
   }
 
   /** The limits in force now. @throws ledger_unavailable */

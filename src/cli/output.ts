@@ -47,6 +47,7 @@ export interface OutputOptions {
 export interface Output extends OutputOptions {
   readonly screen: Screen;
   readonly stderrScreen: Screen;
+  readonly stdoutIsTTY: boolean;
   readonly stderrIsTTY: boolean;
   /** Both ends are a person's terminal, so that questions can be asked. */
   readonly interactive: boolean;
@@ -65,6 +66,8 @@ export interface Output extends OutputOptions {
   warn(text: string): void;
   /** Text for standard error, as it is. */
   message(text: string): void;
+  /** One line on standard error's terminal in place of the last such; empty takes it away. */
+  progress(text: string): void;
 }
 
 export const UNICODE: Symbols = { tick: '✓', cross: '✗', arrow: '→', full: '█', empty: '░' };
@@ -93,6 +96,7 @@ export function createOutput(
     ...options,
     screen: screenOf(stdout),
     stderrScreen,
+    stdoutIsTTY: stdout.isTTY,
     stderrIsTTY: stderr.isTTY,
     get interactive() {
       return terminal.stdinIsTTY && stderr.isTTY;
@@ -109,6 +113,9 @@ export function createOutput(
     },
     warn: (text) => say(`tokenctl: ${stderrScreen.colors.yellow('warning:')} ${text}`),
     message: say,
+    progress: (text) => {
+      if (stderr.isTTY && !options.quiet) stderr.write(`\r\u001b[K${text}`);
+    },
   };
 }
 

@@ -55,6 +55,11 @@ export function shorten(name: string, max: number): string {
   return `${name.slice(0, keep - tail)}~${tail === 0 ? '' : name.slice(-tail)}`;
 }
 
+/** Another program's text as one line: nothing in it can move the cursor or break a line. */
+export function oneLine(text: string): string {
+  return text.replaceAll(/\s+/g, ' ').replaceAll(/\p{C}/gu, '?').trim();
+}
+
 /** Breaks text between words into lines of at most `width`; a longer word has its own line. */
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
