@@ -6,7 +6,6 @@ import { parseCount } from '../../budget/tokens.ts';
 import type { Verdict } from '../../budget/verdict.ts';
 import type { StatusReport } from '../../ledger/status.ts';
 import type { WindowStatus } from '../../ledger/window-status.ts';
-import type { Runtime } from '../../platform/runtime.ts';
 import type { CommandContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
 import { reportFailure } from '../failure.ts';
@@ -52,7 +51,8 @@ export async function wait(context: CommandContext, options: WaitOptions): Promi
   try {
     for (;;) {
       const outcome = await look(kept, lookAt);
-      const leftMs = timeoutMs - (runtime.monotonicMs() - startedMs);
+      const waitedMs = runtime.monotonicMs() - startedMs;
+      const leftMs = timeoutMs - waitedMs;
       if (outcome instanceof TokenctlError) {
         if (leftMs <= 0) throw outcome;
         progress('the database is lost');
@@ -68,7 +68,8 @@ export async function wait(context: CommandContext, options: WaitOptions): Promi
         progress(outcome.text);
       }
       const retryAt = outcome instanceof TokenctlError ? null : outcome.retryAt;
-      await runtime.sleep(Math.max(0, Math.min(leftMs, pauseMs(retryAt, runtime))));
+      const untilRetryMs = retryAt === null ? null : Date.parse(retryAt) - runtime.nowMs();
+      await runtime.sleep(Math.min(leftMs, pauseMs(waitedMs, untilRetryMs)));
     }
   } finally {
     progress('');
@@ -87,19 +88,17 @@ async function look(kept: KeptApp, lookAt: LookAt): Promise<Look | TokenctlError
 }
 
 const SHORTEST_MS = 1_000;
-const USUAL_MS = 5_000;
+const FIRST_MS = 5_000;
 const LONGEST_MS = 60_000;
 
 /**
- * How long until the next look: never past the time at which it may pass, and the shorter the nearer
- * that is, but from 5 to 60 seconds, as limits and resets may change before.
+ * How long until the next look, in ms: a tenth of what was waited so far, from 5 to 60 seconds, as
+ * limits and resets may change at any time; but not past the time at which it may pass.
  */
-export function pauseMs(retryAt: string | null, runtime: Pick<Runtime, 'nowMs'>): number {
-  if (retryAt === null) return USUAL_MS;
-  const untilMs = Date.parse(retryAt) - runtime.nowMs();
-  const mayMs = Math.min(LONGEST_MS, Math.max(USUAL_MS, untilMs / 10));
+export function pauseMs(waitedMs: number, untilRetryMs: number | null): number {
+  const mayMs = Math.min(LONGEST_MS, Math.max(FIRST_MS, waitedMs / 10));
   // The database's clock may be behind this one, and must not be asked without a pause.
-  return Math.max(SHORTEST_MS, Math.min(untilMs, mayMs));
+  return untilRetryMs === null ? mayMs : Math.max(SHORTEST_MS, Math.min(untilRetryMs, mayMs));
 }
 
 function conditionOf(options: WaitOptions): LookAt {

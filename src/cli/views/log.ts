@@ -53,7 +53,7 @@ function timeOf(atMs: number | null): string | null {
   return atMs === null ? null : isoTime(atMs);
 }
 
-export function requestedTokens(entry: LogEntry): number | null {
+function requestedTokens(entry: LogEntry): number | null {
   if (entry.state === 'denied') return verdictOf(entry)?.estimate.total ?? null;
   return entry.reservedTokens > 0 ? entry.reservedTokens : null;
 }
