@@ -1,9 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Chalk } from 'chalk';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { migrateDatabase } from '../../src/app.ts';
 import { parseDatabase } from '../../src/config/database.ts';
-import type { RequestDocument } from '../../src/cli/views/log.ts';
+import { ASCII, type Screen } from '../../src/cli/output.ts';
+import { logHeader, logLayout, logLines, type RequestDocument } from '../../src/cli/views/log.ts';
+import type { LogEntry } from '../../src/ledger/port.ts';
 import { systemRuntime } from '../../src/platform/runtime.ts';
 import { idOf, openBudget, sql, tokens, type Budget } from '../support/budget.ts';
 import { temporaryCli, type Cli, type CliResult } from '../support/cli.ts';
@@ -168,6 +171,50 @@ describe('following', () => {
     expect(stderr).not.toContain('    at ');
     const names = following.lines().map((line) => (JSON.parse(line) as RequestDocument).requestId);
     expect(names).toEqual(['first', 'meanwhile', 'after']);
+  });
+});
+
+describe('the lines of the log', () => {
+  const entry: LogEntry = {
+    id: '01a20d6f-6ed8-7267-b720-02d83397161b',
+    atMs: Date.parse('2026-11-24T12:02:16.403Z'),
+    aiType: 'a-service-with-a-very-long-name-of-fifty-characters',
+    state: 'failed',
+    tokensIn: 1_234_567,
+    tokensOut: 89,
+    charged: 1_234_656,
+    reservedTokens: 0,
+    reservedInputTokens: 0,
+    requestItems: 1,
+    deniedCount: 1,
+    model: 'claude-with-a-long-name',
+    requestId: null,
+    idempotencyKey: null,
+    requestType: 'direct',
+    error: 'HTTP 529: the provider is overloaded, and asks to try again in a while',
+    expiresAtMs: null,
+    endedAtMs: null,
+    verdict: null,
+  };
+
+  it.each([120, 80, 60, 45])('fit %i columns: nothing is lost, and no number is cut', (width) => {
+    const screen: Screen = { width, colors: new Chalk({ level: 0 }), symbols: ASCII };
+    const layout = logLayout([entry], width);
+    const text = logLines(entry, layout, screen, width);
+    for (const line of [logHeader(layout, screen, width), ...text.split('\n')]) {
+      expect(line.length).toBeLessThanOrEqual(width);
+    }
+    expect(text).toContain('12:02:16');
+    expect(text).toContain('1,234,656');
+    expect(text).toContain(entry.id);
+    expect(text.replaceAll(/\s+/g, ' ')).toContain(entry.error);
+  });
+
+  it('are one each where nobody looks at a terminal', () => {
+    const screen: Screen = { width: 80, colors: new Chalk({ level: 0 }), symbols: ASCII };
+    const text = logLines(entry, logLayout([entry], null), screen, null);
+    expect(text).not.toContain('\n');
+    expect(text).toMatch(/1,234,567 +89 +1,234,656 +claude-with-a-long-name +01a20d6f.* HTTP 529/);
   });
 });
 

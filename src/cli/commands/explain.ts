@@ -14,7 +14,8 @@ export async function explain(context: CommandContext, request: string): Promise
   if (name === '') throw invalidInput('request', 'is empty', 'tokenctl log shows recent requests');
   const { output } = context;
   return withApp(context, async (app) => {
-    const found = await app.findRequest(name);
+    output.progress('looking through the log');
+    const found = await app.findRequest(name).finally(() => output.progress(''));
     if (found === null) throw notFound(name);
     const { entry, count } = found;
     const verdict = verdictOf(entry);

@@ -44,7 +44,10 @@ export async function log(context: CommandContext, options: LogOptions): Promise
   const intervalMs = intervalOf(options);
   if (options.follow === true) return follow(context, asked, intervalMs);
   const { output } = context;
-  const entries = await withApp(context, (app) => app.log(asked));
+  output.progress('reading the log');
+  const entries = await withApp(context, (app) => app.log(asked)).finally(() => {
+    output.progress('');
+  });
   if (output.json) {
     output.document({ requests: entries.map(requestDocument) });
   } else if (entries.length === 0) {

@@ -59,7 +59,10 @@ export function denialLines(
   return [
     `${colors.red('DENIED')}${first.slice('DENIED'.length)}`,
     ...rest,
-    ...fixes.flatMap((fix) => hang(`  ${symbols.arrow} `, fix, width)),
+    // A command stays whole, so that it can be copied.
+    ...fixes.flatMap((fix) =>
+      hang(`  ${symbols.arrow} `, fix, fix.startsWith('tokenctl ') ? Infinity : width),
+    ),
   ];
 }
 

@@ -81,26 +81,26 @@ export interface LogLayout {
 
 const GAP = '  ';
 const STATE_WIDTH = 'released'.length;
+const SHORTEST_AI_TYPE = 'imperium'.length;
+const TIME_WIDTH = { date: '2026-11-24 12:00:00'.length, clock: '12:00:00'.length } as const;
 
-/** Lays the columns out for these requests. Off a terminal (`width` null) a request is one line. */
+/**
+ * Lays the columns out for these requests. Where a terminal is narrow, long AI types are shortened,
+ * then in and out are left out, then the date. Off a terminal (`width` null) a request is one line.
+ */
 export function logLayout(entries: readonly LogEntry[], width: number | null): LogLayout {
   const widest = (least: number, texts: readonly string[]): number =>
     Math.max(least, ...texts.map(({ length }) => length));
-  const narrow = width ?? Number.POSITIVE_INFINITY;
-  return {
-    time: narrow < 60 ? 'clock' : 'date',
-    aiType: Math.min(
-      20,
-      widest(
-        'imperium'.length,
-        entries.map(({ aiType }) => aiType),
-      ),
+  const tokens = widest('123,456'.length, entries.flatMap(tokenTexts));
+  const aiType = Math.min(
+    20,
+    widest(
+      SHORTEST_AI_TYPE,
+      entries.map((entry) => entry.aiType),
     ),
-    parts: narrow >= 76,
-    tokens: widest(
-      '123,456'.length,
-      entries.flatMap((entry) => tokenTexts(entry)),
-    ),
+  );
+  const columns = {
+    tokens,
     model: Math.min(
       30,
       widest(
@@ -110,6 +110,22 @@ export function logLayout(entries: readonly LogEntry[], width: number | null): L
     ),
     name: Math.min(36, widest('Request'.length, entries.map(nameOf))),
   };
+  const room = (time: LogLayout['time'], parts: boolean): number =>
+    (width ?? Infinity) -
+    TIME_WIDTH[time] -
+    STATE_WIDTH -
+    tokens * (parts ? 3 : 1) -
+    GAP.length * (parts ? 5 : 3);
+  const arrangements: readonly (readonly [LogLayout['time'], boolean])[] = [
+    ['date', true],
+    ['date', false],
+    ['clock', false],
+  ];
+  const [time, parts] =
+    arrangements.find((each) => room(each[0], each[1]) >= SHORTEST_AI_TYPE) ??
+    (['clock', false] as const);
+  const narrowed = Math.max(SHORTEST_AI_TYPE, Math.min(aiType, room(time, parts)));
+  return { ...columns, time, parts, aiType: narrowed };
 }
 
 export function logHeader(layout: LogLayout, screen: Screen, width: number | null): string {
@@ -166,7 +182,7 @@ function row(
   tokens: readonly string[],
 ): string {
   return [
-    time.padEnd(layout.time === 'date' ? '2026-11-24 12:00:00'.length : '12:00:00'.length),
+    time.padEnd(TIME_WIDTH[layout.time]),
     aiType.padEnd(layout.aiType),
     state.padEnd(STATE_WIDTH),
     ...tokens.slice(layout.parts ? 0 : 2).map((text) => text.padStart(layout.tokens)),
