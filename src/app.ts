@@ -8,7 +8,8 @@ import { importRows, type ImportRow } from './ledger/import.ts';
 import { Ledger } from './ledger/ledger.ts';
 import type { LimitEffect } from './ledger/limit-effect.ts';
 import { limitsReader, type LimitsInForce } from './ledger/limits-in-force.ts';
-import type { Connection } from './ledger/port.ts';
+import type { FoundRequest, LogQuery } from './ledger/log.ts';
+import type { Connection, LogEntry } from './ledger/port.ts';
 import { planPrune, pruneLogs, type PrunePlan } from './ledger/prune.ts';
 import {
   resetUsage,
@@ -193,6 +194,18 @@ export class App {
   /** A dry admission; a lost ledger denies. */
   check(request: AdmissionRequest): Promise<Verdict> {
     return this.ledger.check(request);
+  }
+
+  /** The newest requests that match, the newest last. @throws ledger_unavailable */
+  async log(query: LogQuery): Promise<LogEntry[]> {
+    const { readLog } = await import('./ledger/log.ts');
+    return readLog(this.ledger, query);
+  }
+
+  /** The request with this row or reservation id, request id or idempotency key. @throws ledger_unavailable */
+  async findRequest(name: string): Promise<FoundRequest | null> {
+    const { findRequest } = await import('./ledger/log.ts');
+    return findRequest(this.ledger, name);
   }
 
   /** The limits in force now. @throws ledger_unavailable */

@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'database_newer'
   | 'database_unusable'
   | 'limits_changed'
+  | 'request_not_found'
   | 'reset_not_found'
   | 'reset_undone'
   | 'backup_failed'

@@ -6,7 +6,7 @@ export const EXIT = {
   done: 0,
   failed: 1,
   usage: 2,
-  /** `check` denied; `limits lint` or `db verify` found problems. */
+  /** `check` denied; `wait` timed out; `limits lint` or `db verify` found problems. */
   found: 3,
   /** The database is unreachable, missing, not migrated, or newer than this tokenctl. */
   database: 4,
@@ -20,6 +20,7 @@ const EXIT_OF_ERROR: Readonly<Record<ErrorCode, number>> = {
   reservation_ended: EXIT.failed,
   key_reused: EXIT.failed,
   limits_changed: EXIT.failed,
+  request_not_found: EXIT.failed,
   reset_not_found: EXIT.failed,
   reset_undone: EXIT.failed,
   backup_failed: EXIT.failed,

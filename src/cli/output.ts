@@ -51,6 +51,7 @@ export interface OutputOptions {
 export interface Output extends OutputOptions {
   readonly screen: Screen;
   readonly stderrScreen: Screen;
+  readonly stdoutIsTTY: boolean;
   readonly stderrIsTTY: boolean;
   /** Both ends are a person's terminal, so that questions can be asked. */
   readonly interactive: boolean;
@@ -69,6 +70,8 @@ export interface Output extends OutputOptions {
   warn(text: string): void;
   /** Text for standard error, as it is. */
   message(text: string): void;
+  /** One line on standard error's terminal in place of the last such; empty takes it away. */
+  progress(text: string): void;
 }
 
 export const UNICODE: Symbols = {
@@ -104,6 +107,7 @@ export function createOutput(
     ...options,
     screen: screenOf(stdout),
     stderrScreen,
+    stdoutIsTTY: stdout.isTTY,
     stderrIsTTY: stderr.isTTY,
     get interactive() {
       return terminal.stdinIsTTY && stderr.isTTY;
@@ -120,6 +124,9 @@ export function createOutput(
     },
     warn: (text) => say(`tokenctl: ${stderrScreen.colors.yellow('warning:')} ${text}`),
     message: say,
+    progress: (text) => {
+      if (stderr.isTTY && !options.quiet) stderr.write(`\r\u001b[K${text}`);
+    },
   };
 }
 

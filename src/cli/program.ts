@@ -4,12 +4,15 @@ import type { CommandContext, GlobalOptions } from './context.ts';
 import { addCheck } from './table/check.ts';
 import { addDatabase } from './table/database.ts';
 import { addDoctor } from './table/doctor.ts';
+import { addExplain } from './table/explain.ts';
 import { addImport } from './table/import.ts';
 import { addLimits } from './table/limits.ts';
+import { addLog } from './table/log.ts';
 import { addMonitor } from './table/monitor.ts';
 import { addReset } from './table/reset.ts';
 import { examples } from './table/shared.ts';
 import { addStatus } from './table/status.ts';
+import { addWait } from './table/wait.ts';
 
 /**
  * The program and its global flags. The command table (table/) has the names, options and help of every
@@ -58,6 +61,9 @@ export function createProgram(run: Run): Command {
 
   addStatus(program, does);
   addCheck(program, does);
+  addWait(program, does);
+  addLog(program, does);
+  addExplain(program, does);
   addLimits(program, does);
   addReset(program, does);
   addImport(program, does);

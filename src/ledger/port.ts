@@ -116,6 +116,81 @@ export interface StoredRevision {
 
 type Answer<T> = T | Promise<T>;
 
+/** What a log row is to an operator: an open hold past its time counts as expired already. */
+export const REQUEST_STATES = [
+  'held',
+  'settled',
+  'failed',
+  'released',
+  'expired',
+  'denied',
+] as const;
+export type RequestState = (typeof REQUEST_STATES)[number];
+
+/** A row of token_usage_logs, as an operator reads it. Its texts are as their writer gave them. */
+export interface LogEntry {
+  readonly id: string;
+  /** The instant that decides its windows, in ms since 1970 UTC. */
+  readonly atMs: number;
+  readonly aiType: string;
+  readonly state: RequestState;
+  readonly tokensIn: number;
+  readonly tokensOut: number;
+  /** What it is charged, in tokens; 0 while it is held, and for a denial. */
+  readonly charged: number;
+  /** What was reserved; 0 for a denial, and for a row that was only logged. */
+  readonly reservedTokens: number;
+  readonly reservedInputTokens: number;
+  readonly requestItems: number;
+  /** How many denials it stands for. */
+  readonly deniedCount: number;
+  readonly model: string | null;
+  readonly requestId: string | null;
+  readonly idempotencyKey: string | null;
+  readonly requestType: string | null;
+  readonly error: string | null;
+  readonly expiresAtMs: number | null;
+  readonly endedAtMs: number | null;
+  /** A denial's, as JSON. */
+  readonly verdict: string | null;
+}
+
+/** A place in the log, which is ordered by time, then id. */
+export interface LogPosition {
+  readonly atMs: number;
+  readonly id: string;
+}
+
+/** Which rows of the log; null takes all. */
+export interface LogFilter {
+  readonly aiType: string | null;
+  readonly state: RequestState | null;
+  readonly model: string | null;
+  /** A request id or an idempotency key. */
+  readonly name: string | null;
+  /** Only what counts as failed: failed, expired, or released with an error. */
+  readonly failed: boolean;
+}
+
+export interface LogPageQuery {
+  readonly filter: LogFilter;
+  readonly order: 'newest first' | 'oldest first';
+  /** Where the page before ended; null begins at the end of the range. */
+  readonly from: LogPosition | null;
+  /** From this instant, in ms. */
+  readonly sinceMs: number;
+  /** Up to, and without, this instant, in ms. */
+  readonly untilMs: number;
+  /** The most entries that it gives. */
+  readonly limit: number;
+}
+
+export interface LogPage {
+  readonly entries: readonly LogEntry[];
+  /** Where the next page begins; null when the range has no more. */
+  readonly end: LogPosition | null;
+}
+
 /** The operations of one open transaction. */
 export interface Operations {
   readonly kind: DatabaseKind;
@@ -135,6 +210,10 @@ export interface Operations {
   recentRequests(limit: number): Answer<RecentRequest[]>;
   logsById(ids: readonly string[]): Answer<LogRow[]>;
   logsByKey(keys: readonly string[]): Answer<LogRow[]>;
+  /** Part of the log. Looks at 20,000 rows at most, so that a page may hold few entries and not be the last. */
+  logPage(query: LogPageQuery): Answer<LogPage>;
+  /** The row with this id. */
+  logEntry(id: string): Answer<LogEntry | null>;
   insertLogs(rows: readonly NewLog[]): Answer<void>;
   /**
    * Ends those of the reservations that are open; the ids that were. With `careful`, a row that a

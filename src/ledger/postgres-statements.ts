@@ -1,3 +1,4 @@
+import { LOG_PARAMETER_TYPES, logStatements, type LogParameters } from './log-statements.ts';
 import { SATURATED } from './values.ts';
 
 /** The statements of the PostgreSQL dialect. Rows travel as one array parameter a column. */
@@ -7,12 +8,34 @@ const NEWEST_ADJUSTMENT = 'coalesce((SELECT max(id) FROM usage_adjustments), 0)'
 /** One lock for everything that decides or folds, in this database and schema. */
 const LOCK = `SELECT pg_advisory_xact_lock(hashtextextended('tokenctl.' || current_schema(), 0))`;
 
+/** Milliseconds since 1970 of a column that holds a time. */
+const msOf = (column: string): string => `floor(extract(epoch FROM ${column}) * 1000)::bigint`;
+
 const LOG_COLUMNS = `l.id::text, counted_as, state, reserved_tokens, reserved_input_tokens, request_items, c.used AS charged,
-  floor(extract(epoch FROM expires_at) * 1000)::bigint AS expires_at_ms, idempotency_key`;
+  ${msOf('expires_at')} AS expires_at_ms, idempotency_key`;
 
 /** Log rows beside what each counts for. */
 const COUNTED_LOGS = `token_usage_logs AS l
     CROSS JOIN LATERAL tokenctl_count(l.state, l.total_tokens, l.tokens_in, l.tokens_out, l.reserved_tokens, l.success, l.request_items, l.denied_count) AS c`;
+
+export const LOG_SQL = logStatements({
+  from: COUNTED_LOGS,
+  columns: `c.tokens_in, c.tokens_out, c.used AS charged, reserved_tokens, reserved_input_tokens,
+    greatest(request_items, 1) AS request_items, greatest(denied_count, 1) AS denied_count, model_used, request_id,
+    idempotency_key, request_type, error_message, ${msOf('expires_at')} AS expires_at_ms,
+    ${msOf('settled_at')} AS ended_at_ms, verdict`,
+  failed: 'NOT coalesce(success, true)',
+});
+
+/** A statement with parameters by name, as PostgreSQL takes it: by number, and only those that it has. */
+export function byNumber(named: string, values: LogParameters): [string, unknown[]] {
+  const names: string[] = [];
+  const text = named.replaceAll(/@(\w+)/g, (_, name: keyof LogParameters) => {
+    if (!names.includes(name)) names.push(name);
+    return `$${String(names.indexOf(name) + 1)}::${LOG_PARAMETER_TYPES[name]}`;
+  });
+  return [text, names.map((name) => values[name as keyof LogParameters] ?? null)];
+}
 
 const sum = (column: string): string => `least(sum(${column}), ${SATURATED})::bigint AS ${column}`;
 

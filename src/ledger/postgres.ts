@@ -8,7 +8,24 @@ import {
   isReadOnly,
   unreachable,
 } from './postgres-errors.ts';
-import { END_COLUMNS, INSERT_COLUMNS, RESERVE_COLUMNS, SQL } from './postgres-statements.ts';
+import {
+  entryValues,
+  mayPassOver,
+  rangeValues,
+  toEntry,
+  toPage,
+  toPosition,
+  type SqlEntry,
+  type SqlPosition,
+} from './log-statements.ts';
+import {
+  byNumber,
+  END_COLUMNS,
+  INSERT_COLUMNS,
+  LOG_SQL,
+  RESERVE_COLUMNS,
+  SQL,
+} from './postgres-statements.ts';
 import type {
   AdjustmentKind,
   Connection,
@@ -95,6 +112,9 @@ async function hangUp(client: pg.Client, timeoutMs: number): Promise<void> {
   await client.end().catch(() => undefined);
   clearTimeout(timer);
 }
+
+/** What PostgreSQL may be asked for as an id: with any other text it would answer an error. */
+const UUID = /^[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$/i;
 
 /** bigint's type number in PostgreSQL. */
 const INT8 = 20;
@@ -257,6 +277,32 @@ function operations(client: pg.Client, prelude: Prelude): Operations {
     },
     async logsByKey(keys) {
       return (await query<SqlLog>('logs_by_key', SQL.logsByKey, [keys])).map(toLog);
+    },
+    async logPage(page) {
+      // Read in the order of the index: the planner guesses a range to be small, and would sort it whole.
+      await client.query('SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off');
+      const order = page.order === 'newest first' ? 'newest' : 'oldest';
+      const { end: endSql, entries } = LOG_SQL[order];
+      const [last] = mayPassOver(page)
+        ? await query<SqlPosition & pg.QueryResultRow>(
+            `log_${order}_end`,
+            ...byNumber(endSql, rangeValues(page)),
+          )
+        : [];
+      const end = toPosition(last);
+      const rows = await query<SqlEntry & pg.QueryResultRow>(
+        `log_${order}`,
+        ...byNumber(entries, entryValues(page, end, now)),
+      );
+      return toPage(rows, page, end);
+    },
+    async logEntry(id) {
+      if (!UUID.test(id)) return null;
+      const [row] = await query<SqlEntry & pg.QueryResultRow>(
+        'log_entry',
+        ...byNumber(LOG_SQL.byId, { id, now }),
+      );
+      return row === undefined ? null : toEntry(row);
     },
     async insertLogs(rows) {
       const reserved = rows.filter((row) => row.state === 'reserved');

@@ -1,3 +1,4 @@
+import { logStatements } from './log-statements.ts';
 import { SATURATED } from './values.ts';
 
 /** The statements of the SQLite dialect: made once, so that the driver's prepared ones are found by name. */
@@ -7,11 +8,29 @@ const WINDOW_COLUMNS = `scope_kind, scope_name, window_kind, window_start,
   min(used, ${SATURATED}) AS used, min(held, ${SATURATED}) AS held,
   requests, requests_reset, failed, denied, last_request_at_ms`;
 
+const CHARGED = `min(max(CAST(coalesce(total_tokens, 0) AS INTEGER),
+    CAST(coalesce(tokens_in, 0) AS INTEGER) + CAST(coalesce(tokens_out, 0) AS INTEGER), 0), 1000000000000)`;
+
+/** Milliseconds since 1970 of a column that holds a written time. */
+const msOf = (column: string): string =>
+  `CAST(round((julianday(${column}) - 2440587.5) * 86400000) AS INTEGER)`;
+
 const LOG_COLUMNS = `id, counted_as, state, reserved_tokens, reserved_input_tokens, request_items,
-  min(max(CAST(coalesce(total_tokens, 0) AS INTEGER),
-    CAST(coalesce(tokens_in, 0) AS INTEGER) + CAST(coalesce(tokens_out, 0) AS INTEGER), 0), 1000000000000) AS charged,
-  CAST(round((julianday(expires_at) - 2440587.5) * 86400000) AS INTEGER) AS expires_at_ms,
-  idempotency_key`;
+  ${CHARGED} AS charged, ${msOf('expires_at')} AS expires_at_ms, idempotency_key`;
+
+const clamped = (column: string): string =>
+  `min(max(CAST(coalesce(${column}, 0) AS INTEGER), 0), 1000000000000) AS ${column}`;
+
+export const LOG_SQL = logStatements({
+  from: 'token_usage_logs',
+  columns: `${clamped('tokens_in')}, ${clamped('tokens_out')},
+    CASE WHEN state IN ('reserved', 'denied') THEN 0 ELSE ${CHARGED} END AS charged,
+    ${clamped('reserved_tokens')}, ${clamped('reserved_input_tokens')}, max(request_items, 1) AS request_items,
+    max(denied_count, 1) AS denied_count, CAST(model_used AS TEXT) AS model_used, CAST(request_id AS TEXT) AS request_id,
+    idempotency_key, CAST(request_type AS TEXT) AS request_type, CAST(error_message AS TEXT) AS error_message,
+    ${msOf('expires_at')} AS expires_at_ms, ${msOf('settled_at')} AS ended_at_ms, CAST(verdict AS TEXT) AS verdict`,
+  failed: `coalesce(success, 1) IN (0, 'false')`,
+});
 
 const NEWEST_ADJUSTMENT = 'coalesce((SELECT max(id) FROM usage_adjustments), 0)';
 

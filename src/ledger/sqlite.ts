@@ -19,7 +19,17 @@ import type {
 } from './port.ts';
 import { runSync, type Step } from './steps.ts';
 import { toLog, toWindow, type SqlLog, type SqlWindow } from './rows.ts';
-import { SQL } from './sqlite-statements.ts';
+import {
+  entryValues,
+  mayPassOver,
+  rangeValues,
+  toEntry,
+  toPage,
+  toPosition,
+  type SqlEntry,
+  type SqlPosition,
+} from './log-statements.ts';
+import { LOG_SQL, SQL } from './sqlite-statements.ts';
 import { scopeOf, writtenTime } from './values.ts';
 
 /** The ledger's SQLite dialect: WAL, synchronous=FULL, the write lock taken first, no busy wait. */
@@ -221,6 +231,18 @@ function operations(statement: (sql: string) => Database.Statement, nowMs: numbe
       ids.flatMap((id) => (statement(SQL.logsById).all(id) as SqlLog[]).map(toLog)),
     logsByKey: (keys) =>
       keys.flatMap((key) => (statement(SQL.logsByKey).all(key) as SqlLog[]).map(toLog)),
+    logPage(query) {
+      const { end: endSql, entries } =
+        LOG_SQL[query.order === 'newest first' ? 'newest' : 'oldest'];
+      const last = mayPassOver(query) ? statement(endSql).get(rangeValues(query)) : undefined;
+      const end = toPosition(last as SqlPosition | undefined);
+      const rows = statement(entries).all(entryValues(query, end, now)) as SqlEntry[];
+      return toPage(rows, query, end);
+    },
+    logEntry(id) {
+      const row = statement(LOG_SQL.byId).get({ id, now }) as SqlEntry | undefined;
+      return row === undefined ? null : toEntry(row);
+    },
     insertLogs(rows) {
       const insert = statement(SQL.insertLog);
       for (const row of rows)

@@ -6,7 +6,7 @@ import type { Screen } from '../output.ts';
 import { count, counted, duration, hang, timeText } from './text.ts';
 
 /** One rule of an admission, passed or broken, with its arithmetic. */
-interface RuleLine {
+export interface RuleLine {
   readonly passed: boolean;
   readonly text: string;
 }
@@ -18,23 +18,52 @@ export function checkView(
   limits: Limits,
   screen: Screen,
 ): string {
-  const { colors, symbols, width } = screen;
-  const { input, output, total } = verdict.estimate;
+  return [
+    ...hang('', `${verdict.aiType} asks for ${estimateText(verdict)}`, screen.width),
+    '',
+    ...ruleLines(rules(verdict, report, limits), screen),
+    '',
+    ...conclusion(verdict, screen, Date.parse(report.time)),
+  ].join('\n');
+}
+
+/** `1,073 tokens (49 in + up to 1,024 out)` */
+export function estimateText({ estimate }: Verdict): string {
+  const { input, output, total } = estimate;
   const parts = output === 0 ? '' : ` (${count(input)} in + up to ${count(output)} out)`;
+  return `${counted(total, 'token')}${parts}`;
+}
+
+/** Each rule ticked or crossed. */
+export function ruleLines(
+  rules: readonly RuleLine[],
+  { colors, symbols, width }: Screen,
+): string[] {
   const mark = Math.max(symbols.tick.length, symbols.cross.length);
-  const lines = rules(verdict, report, limits).flatMap(({ passed, text }) => {
+  return rules.flatMap(({ passed, text }) => {
     const sign = (passed ? symbols.tick : symbols.cross).padEnd(mark);
     const [first = '', ...rest] = hang(`${sign} `, text, width);
     const paint = passed ? colors.green : colors.red;
     return [`${paint(sign)}${first.slice(mark)}`, ...rest];
   });
+}
+
+/** A denial in one word and why, then each thing to do. */
+export function denialLines(
+  { reasons }: Verdict,
+  when: string,
+  { colors, symbols, width }: Screen,
+): string[] {
+  const [first = '', ...rest] = hang('DENIED: ', when, width);
+  const fixes = [...new Set(reasons.flatMap(({ fix }) => (fix === null ? [] : [fix])))];
   return [
-    `${verdict.aiType} asks for ${counted(total, 'token')}${parts}`,
-    '',
-    ...lines,
-    '',
-    ...conclusion(verdict, screen, Date.parse(report.time)),
-  ].join('\n');
+    `${colors.red('DENIED')}${first.slice('DENIED'.length)}`,
+    ...rest,
+    // A command stays whole, so that it can be copied.
+    ...fixes.flatMap((fix) =>
+      hang(`  ${symbols.arrow} `, fix, fix.startsWith('tokenctl ') ? Infinity : width),
+    ),
+  ];
 }
 
 /** A receipt where the ledger could not be asked. */
@@ -43,9 +72,11 @@ export function lostCheckView(verdict: Verdict, screen: Screen): string {
 }
 
 function conclusion(verdict: Verdict, screen: Screen, nowMs: number | null): string[] {
-  const { colors, symbols, width } = screen;
   if (verdict.admitted) {
-    return [`${colors.green('ADMITTED')}: this request would pass now. Nothing was reserved.`];
+    const text = 'this request would pass now. Nothing was reserved.';
+    const [first = '', ...rest] = hang('ADMITTED: ', text, screen.width);
+    const word = screen.colors.green('ADMITTED');
+    return [`${word}${first.slice('ADMITTED'.length)}`, ...rest];
   }
   const { reasons, retryAt, largestAdmissible: largest } = verdict;
   const lost = largest === null;
@@ -61,15 +92,14 @@ function conclusion(verdict: Verdict, screen: Screen, nowMs: number | null): str
       : retryAt === null || nowMs === null
         ? passes
         : `it may pass in ${duration(Date.parse(retryAt) - nowMs)} (${timeText(retryAt)}); ${passes}`;
-  const [first = '', ...rest] = hang('DENIED: ', when, width);
-  const why = lost ? reasons.map(({ message }) => `  ${message}`) : [];
-  const fixes = [...new Set(reasons.flatMap(({ fix }) => (fix === null ? [] : [fix])))];
-  return [
-    `${colors.red('DENIED')}${first.slice('DENIED'.length)}`,
-    ...rest,
-    ...why,
-    ...fixes.map((fix) => `  ${symbols.arrow} ${fix}`),
-  ];
+  const why = lost ? reasons.flatMap(({ message }) => hang('  ', message, screen.width)) : [];
+  return [...why, ...denialLines(verdict, when, screen)];
+}
+
+/** What a reason says, with the name of its rule before it. */
+export function brokenText({ code, message }: Reason): string {
+  if (code === 'request_too_large') return `request: ${message}`;
+  return code === 'provider_request_too_large' ? `provider: ${message}` : message;
 }
 
 function rules(
@@ -85,7 +115,7 @@ function rules(
     for (const reason of found) broken.add(reason);
     return found[0] === undefined
       ? { passed: true, text }
-      : { passed: false, text: found[0].message };
+      : { passed: false, text: brokenText(found[0]) };
   };
   const lines: RuleLine[] = [
     line(`level: ${report.level}, below emergency`, ({ code }) => code === 'emergency_shutdown'),
@@ -143,5 +173,5 @@ function rules(
   }
   // What changed between the two reads: a denial never loses a reason.
   const others = reasons.filter((reason) => !broken.has(reason));
-  return [...lines, ...others.map(({ message }) => ({ passed: false, text: message }))];
+  return [...lines, ...others.map((reason) => ({ passed: false, text: brokenText(reason) }))];
 }

@@ -105,6 +105,11 @@ function together(text: string): string {
 
 const NO_BREAK = '\u00a0';
 
+/** Another program's text as one line: nothing in it can move the cursor or break a line. */
+export function oneLine(text: string): string {
+  return text.replaceAll(/\s+/g, ' ').replaceAll(/\p{C}/gu, '?').trim();
+}
+
 /** Breaks text between words into lines of at most `width`; a longer word has its own line. */
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
