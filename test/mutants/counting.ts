@@ -126,6 +126,21 @@ export const COUNTING: readonly Mutant[] = [
     killers: [resets('take what is used, not what is held, nor what rates count')],
   },
   {
+    name: 'reset-beside-an-open-writer',
+    defect:
+      'A reset takes a charge that an open transaction has lowered, and the window falls below zero.',
+    file: 'src/ledger/postgres.ts',
+    edits: [["await client.query('LOCK TABLE token_usage_logs IN SHARE ROW EXCLUSIVE MODE');", '']],
+    killers: [resets('waits for its end, and takes what is left of the charge')],
+  },
+  {
+    name: 'reset-of-256-due-holds',
+    defect: 'A reset charges some of the due holds, and the others fall on the windows after it.',
+    file: 'src/ledger/resets.ts',
+    edits: [['yield* step(ops.expireDue(DUE_AT_ONCE));', 'yield* step(ops.expireDue(1));']],
+    killers: [resets('take all holds whose time is over, also more than one batch charges')],
+  },
+  {
     name: 'waits-for-a-forgotten-reservation',
     defect: 'A foreign transaction that holds one reservation holds up all others.',
     file: statements,
