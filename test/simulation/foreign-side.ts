@@ -145,7 +145,9 @@ export class ForeignSide {
   async lockSome(commands: readonly Command[]): Promise<() => Promise<void>> {
     const { world, model, random, tally } = this.#scene;
     const soonMs = world.clock.nowMs + 60_000;
-    const ids = commands.flatMap(({ id }) => {
+    // Of two ends of one row it is open which comes first where the row is let go between the two statements of a batch.
+    const once = commands.filter(({ id }) => commands.filter((one) => one.id === id).length === 1);
+    const ids = once.flatMap(({ id }) => {
       const row = model.open.get(id);
       return row !== undefined && row.expiresAtMs > soonMs ? [text(id)] : [];
     });
