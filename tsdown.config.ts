@@ -19,7 +19,7 @@ const atStart = [
   /src[\\/](cli[\\/]|platform[\\/]|app\.ts|version\.ts)/,
   /src[\\/]config[\\/](?!schema|limits-file)/,
   /src[\\/]budget[\\/](?!estimate|prompt-content|rejudge)/,
-  /src[\\/]ledger[\\/](?!schema|postgres|sqlite|limit-effect)/,
+  /src[\\/]ledger[\\/](?!schema|postgres|sqlite|limit-effect|health)/,
 ];
 
 /**
