@@ -1,4 +1,4 @@
-import { CommanderError } from 'commander';
+import { CommanderError, type Command } from 'commander';
 import { TokenctlError } from '../budget/errors.ts';
 import { exitOnInterrupt, systemHost, type Host } from '../platform/process.ts';
 import { systemRuntime, type Runtime } from '../platform/runtime.ts';
@@ -34,7 +34,7 @@ export async function main(
     if (error.exitCode === 0) return EXIT.done;
     // Commander printed the help itself: no command was named.
     if (error.code === 'commander.help') return EXIT.usage;
-    return reportFailure(usageError(error), output);
+    return reportFailure(usageError(error, helpFor(program, args)), output);
   } finally {
     takeInterrupts();
   }
@@ -61,12 +61,25 @@ function flagsOf(args: readonly string[]): Parameters<typeof createOutput>[2] {
 }
 
 /** `error: unknown option '--tokns'\n(Did you mean --tokens?)` as what was wrong and what to do. */
-function usageError({ message }: CommanderError): TokenctlError {
+function usageError({ message }: CommanderError, help: string): TokenctlError {
   const [first = '', ...rest] = message.split('\n');
   const suggestion = /\(Did you mean (?:one of )?(.*)\?\)/.exec(rest.join(' '))?.[1];
   const field = /'([^'\s]+)/.exec(first)?.[1];
   return new TokenctlError('invalid_input', first.replace(/^error: /, ''), {
     ...(field === undefined ? {} : { field }),
-    fix: suggestion === undefined ? 'tokenctl --help' : `did you mean ${suggestion}?`,
+    fix: suggestion === undefined ? help : `did you mean ${suggestion}?`,
   });
+}
+
+/** The help of the command that was meant, as far as its words name one. */
+function helpFor(program: Command, args: readonly string[]): string {
+  let command = program;
+  const words = [program.name()];
+  for (const word of args) {
+    const next = command.commands.find((one) => one.name() === word);
+    if (next === undefined) continue;
+    command = next;
+    words.push(word);
+  }
+  return [...words, '--help'].join(' ');
 }

@@ -21,6 +21,8 @@ describe('wrong usage exits 2', () => {
     [['stats'], /unknown command 'stats'\n.*did you mean status/],
     [['limits', 'sett'], /unknown command 'sett'\n.*did you mean set/],
     [['status', '--jsn'], /unknown option '--jsn'\n.*--json/],
+    [['explain'], /missing required argument 'request'\n.*tokenctl explain --help/],
+    [['db', 'backup'], /argument 'file'\n.*tokenctl db backup --help/],
     [['status', '--month', '2026-13'], /--month: "2026-13" is no month/],
     [['status', '--month', '9999-01'], /has not begun/],
     [['status', '--ai-type', 'global'], /reserved/],
