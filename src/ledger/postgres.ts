@@ -10,6 +10,7 @@ import {
 } from './postgres-errors.ts';
 import {
   entryValues,
+  LOG_PARAMETER_TYPES,
   mayPassOver,
   rangeValues,
   toEntry,
@@ -35,6 +36,7 @@ import type {
   NewAdjustment,
   NewLog,
   Operations,
+  PlainStatement,
   PrunableRows,
   ResetAdjustment,
   RowSum,
@@ -286,13 +288,13 @@ function operations(client: pg.Client, prelude: Prelude): Operations {
       const [last] = mayPassOver(page)
         ? await query<SqlPosition & pg.QueryResultRow>(
             `log_${order}_end`,
-            ...byNumber(endSql, rangeValues(page)),
+            ...byNumber(endSql, rangeValues(page), LOG_PARAMETER_TYPES),
           )
         : [];
       const end = toPosition(last);
       const rows = await query<SqlEntry & pg.QueryResultRow>(
         `log_${order}`,
-        ...byNumber(entries, entryValues(page, end, now)),
+        ...byNumber(entries, entryValues(page, end, now), LOG_PARAMETER_TYPES),
       );
       return toPage(rows, page, end);
     },
@@ -300,7 +302,7 @@ function operations(client: pg.Client, prelude: Prelude): Operations {
       if (!UUID.test(id)) return null;
       const [row] = await query<SqlEntry & pg.QueryResultRow>(
         'log_entry',
-        ...byNumber(LOG_SQL.byId, { id, now }),
+        ...byNumber(LOG_SQL.byId, { id, now }, LOG_PARAMETER_TYPES),
       );
       return row === undefined ? null : toEntry(row);
     },
@@ -385,6 +387,10 @@ function operations(client: pg.Client, prelude: Prelude): Operations {
       await client.query('SELECT tokenctl_fold(2147483647)');
       return row?.rows ?? 0;
     },
+    query: async <R>(
+      { name, sql }: PlainStatement,
+      values: Readonly<Record<string, unknown>>,
+    ): Promise<R[]> => (await query(name, ...byNumber(sql, values))) as R[],
   };
 }
 
@@ -454,6 +460,7 @@ function endValues(rows: readonly EndedLog[], at: string): unknown[] {
     cache_read_tokens: row.cacheReadTokens,
     error_message: row.errorMessage,
     model_used: row.model,
+    stop_reason: row.stopReason,
   }));
   return [...columns, at];
 }

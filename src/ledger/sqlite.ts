@@ -12,6 +12,7 @@ import type {
   NewAdjustment,
   NewLog,
   Operations,
+  PlainStatement,
   PrunableRows,
   ResetAdjustment,
   RowSum,
@@ -318,6 +319,12 @@ function operations(statement: (sql: string) => Database.Statement, nowMs: numbe
       }
       return ids.length;
     },
+    query<R>({ sql }: PlainStatement, values: Readonly<Record<string, unknown>>): R[] {
+      const prepared = statement(sql);
+      if (prepared.reader) return prepared.all(values) as R[];
+      prepared.run(values);
+      return [];
+    },
   };
 }
 
@@ -360,6 +367,7 @@ function endValues(row: EndedLog, now: string): unknown[] {
     row.errorMessage === null ? 1 : 0,
     row.errorMessage,
     row.model,
+    row.stopReason,
     now,
     row.id,
   ];

@@ -23,6 +23,8 @@ export interface RequestDocument {
   readonly idempotencyKey: string | null;
   readonly requestType: string | null;
   readonly error: string | null;
+  /** Why the model stopped, in the provider's words. */
+  readonly stopReason: string | null;
   readonly expiresAt: string | null;
   readonly endedAt: string | null;
 }
@@ -44,6 +46,7 @@ export function requestDocument(entry: LogEntry): RequestDocument {
     idempotencyKey: entry.idempotencyKey,
     requestType: entry.requestType,
     error: entry.error,
+    stopReason: entry.stopReason,
     expiresAt: timeOf(entry.expiresAtMs),
     endedAt: timeOf(entry.endedAtMs),
   };

@@ -1,3 +1,6 @@
+import type { MonitorCheck } from '../../app.ts';
+import { isoTime } from '../../budget/windows.ts';
+import type { Alert } from '../../ledger/alerts.ts';
 import type { Binding } from '../../ledger/binding.ts';
 import type { StatusReport } from '../../ledger/status.ts';
 import type { Screen } from '../output.ts';
@@ -18,10 +21,23 @@ export interface MonitorLine {
   readonly limit: number | null;
   readonly largestAdmissible: number | null;
   readonly binding: Binding | null;
+  /** What is raised now, and what only holds reach and has not lasted yet; empty when lost. */
+  readonly alerts: readonly OpenAlert[];
+  /** Since when the database has not answered; null when it does. */
+  readonly lostSince: string | null;
   readonly error: { readonly code: string; readonly message: string } | null;
 }
 
-export function monitorLine(report: StatusReport): MonitorLine {
+interface OpenAlert {
+  readonly level: Alert['level'];
+  readonly state: 'pending' | 'raised';
+  readonly message: string;
+  /** When it was first seen, and raised. */
+  readonly seenAt: string;
+  readonly raisedAt: string | null;
+}
+
+export function monitorLine({ report, open }: Pick<MonitorCheck, 'report' | 'open'>): MonitorLine {
   const month = report.windows.find((row) => row.scope === 'global' && row.window === 'month');
   return {
     schemaVersion: 1,
@@ -34,12 +50,21 @@ export function monitorLine(report: StatusReport): MonitorLine {
     limit: month?.limit ?? null,
     largestAdmissible: report.largestAdmissible,
     binding: report.binding,
+    alerts: open.map(({ level, state, message, seenAtMs, raisedAtMs }) => ({
+      ...{ level, state: state === 'pending' ? state : 'raised', message },
+      ...{ seenAt: isoTime(seenAtMs), raisedAt: raisedAtMs === null ? null : isoTime(raisedAtMs) },
+    })),
+    lostSince: null,
     error: null,
   };
 }
 
 /** A check that the database did not answer. */
-export function lostLine(time: string, code: string, message: string): MonitorLine {
+export function lostLine(
+  time: string,
+  lostSince: string,
+  { code, message }: { readonly code: string; readonly message: string },
+): MonitorLine {
   return {
     schemaVersion: 1,
     time,
@@ -51,6 +76,8 @@ export function lostLine(time: string, code: string, message: string): MonitorLi
     limit: null,
     largestAdmissible: null,
     binding: null,
+    alerts: [],
+    lostSince,
     error: { code, message },
   };
 }
@@ -58,7 +85,8 @@ export function lostLine(time: string, code: string, message: string): MonitorLi
 export function monitorText(line: MonitorLine, screen: Screen): string {
   const time = `${line.time.slice(0, 19)}Z`;
   if (line.level === null) {
-    return `${time}  ${screen.colors.red('LOST')}  ${line.error?.message ?? ''}`;
+    const since = line.lostSince === null ? '' : `since ${line.lostSince.slice(0, 19)}Z  `;
+    return `${time}  ${screen.colors.red('LOST')}  ${since}${line.error?.message ?? ''}`;
   }
   const { used, held, limit, binding, largestAdmissible } = line;
   const rule = binding === null ? 'no limit binds' : `${ruleText(binding)} binds`;
