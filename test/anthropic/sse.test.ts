@@ -42,8 +42,9 @@ describe('server-sent events', () => {
             lines.map((text) => `event: e${eol}data: ${text}${eol}${eol}`).join(''),
           );
           const chunks: Uint8Array[] = [];
-          for (let at = 0; at < bytes.length;) {
-            const length = cuts.next().value ?? 1;
+          let at = 0;
+          for (const length of cuts) {
+            if (at >= bytes.length) break;
             chunks.push(bytes.subarray(at, at + length));
             at += length;
           }
