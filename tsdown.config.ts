@@ -60,7 +60,7 @@ export default defineConfig([
       codeSplitting: {
         groups: [
           { name: 'start', test: (id) => atStart.some((pattern) => pattern.test(id)) },
-          { name: 'sqlite', test: /src[\\/]ledger[\\/](sqlite|schema[\\/]sqlite-state)\.ts/ },
+          { name: 'sqlite', test: /src[\\/]ledger[\\/](sqlite(-operations|-statements)?|schema[\\/]sqlite-state)\.ts/ },
         ],
       },
     },
