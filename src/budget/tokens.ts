@@ -3,6 +3,16 @@ import { invalidInput } from './errors.ts';
 /** The most tokens that one input may name: 10^12. Keeps every sum exact, and nonsense out. */
 export const MAX_TOKENS = 1_000_000_000_000;
 
+/** 18059974 → '18,059,974'. Not Intl: building a formatter costs more than a whole screen. */
+export function count(value: number): string {
+  return String(value).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
+}
+
+/** A limit, or 'off'. */
+export function limitText(limit: number | null): string {
+  return limit === null ? 'off' : count(limit);
+}
+
 /** a / b rounded to the nearest integer, halves up; for a ≥ 0, b > 0. */
 export function divideRounded(a: number, b: number): number {
   return Math.floor((2 * a + b) / (2 * b));

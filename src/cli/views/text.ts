@@ -1,16 +1,9 @@
+import { count, limitText } from '../../budget/tokens.ts';
 import type { Screen } from '../output.ts';
 
 /** Words and numbers as every screen writes them. Pure. */
 
-/** 18059974 → '18,059,974'. Not Intl: building a formatter costs more than a whole view. */
-export function count(value: number): string {
-  return String(value).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
-}
-
-/** A limit, or 'off'. */
-export function limitText(limit: number | null): string {
-  return limit === null ? 'off' : count(limit);
-}
+export { count, limitText };
 
 /** `1 request`, `2 requests`. */
 export function counted(value: number, singular: string, plural = `${singular}s`): string {
