@@ -21,34 +21,47 @@ export function divideRounded(a: number, b: number): number {
 /**
  * Checks a count given by a caller.
  * @param field the caller's own spelling of it, for the message
+ * @param fix where the right ones are found
  * @throws invalid_input unless it is a whole number from `min` to `max`
  */
-export function requireCount(field: string, value: unknown, min = 0, max = MAX_TOKENS): number {
+export function requireCount(
+  field: string,
+  value: unknown,
+  min = 0,
+  max = MAX_TOKENS,
+  fix?: string,
+): number {
   if (typeof value !== 'number' || !Number.isFinite(value)) {
-    throw invalidInput(field, `must be a whole number, not ${describe(value)}`);
+    throw invalidInput(field, `must be a whole number, not ${describe(value)}`, fix);
   }
   if (value < min) {
-    throw invalidInput(field, `must be at least ${String(min)}, not ${String(value)}`);
+    throw invalidInput(field, `must be at least ${String(min)}, not ${String(value)}`, fix);
   }
   if (!Number.isInteger(value)) {
-    throw invalidInput(field, `must be a whole number, not ${String(value)}`);
+    throw invalidInput(field, `must be a whole number, not ${String(value)}`, fix);
   }
   if (value > max) {
-    throw invalidInput(field, `must be at most ${String(max)}, not ${String(value)}`);
+    throw invalidInput(field, `must be at most ${String(max)}, not ${String(value)}`, fix);
   }
   return value;
 }
 
 /** Reads `1000`, `200_000` or `200,000`. @throws invalid_input for anything else */
-export function parseCount(field: string, text: string, min = 0, max = MAX_TOKENS): number {
+export function parseCount(
+  field: string,
+  text: string,
+  min = 0,
+  max = MAX_TOKENS,
+  fix?: string,
+): number {
   const trimmed = text.trim();
   if (/^-?\d+\.\d+$/.test(trimmed)) {
-    throw invalidInput(field, `must be a whole number, not ${trimmed}`);
+    throw invalidInput(field, `must be a whole number, not ${trimmed}`, fix);
   }
   if (!/^-?\d+([_,]\d{3})*$|^-?\d+(_\d+)*$/.test(trimmed)) {
-    throw invalidInput(field, `must be a whole number, not ${describe(text)}`);
+    throw invalidInput(field, `must be a whole number, not ${describe(text)}`, fix);
   }
-  return requireCount(field, Number(trimmed.replaceAll(/[_,]/g, '')), min, max);
+  return requireCount(field, Number(trimmed.replaceAll(/[_,]/g, '')), min, max, fix);
 }
 
 function describe(value: unknown): string {

@@ -98,6 +98,11 @@ function together(text: string): string {
 
 const NO_BREAK = '\u00a0';
 
+/** What to do next, under what it mends. It stays on one line, so that a command can be copied. */
+export function fixLine(fix: string, { symbols, suggest }: Screen, indent = 2): string {
+  return `${' '.repeat(indent)}${symbols.arrow} ${suggest === undefined ? fix : suggest(fix)}`;
+}
+
 /** Another program's text as one line: nothing in it can move the cursor or break a line. */
 export function oneLine(text: string): string {
   return text.replaceAll(/\s+/g, ' ').replaceAll(/\p{C}/gu, '?').trim();
