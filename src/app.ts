@@ -161,11 +161,10 @@ async function openPostgresServer(options: AppOptions): Promise<Opened> {
   return { connection, created: false };
 }
 
-/** How a command names the same database again, without its password. */
+/** How a command names a database that only a program named; the command line repeats its own flags. */
 function flagOf(target: DatabaseTarget): string {
-  return target.source === 'flag' || target.source === 'option'
-    ? `--database ${target.kind === 'sqlite' ? target.location : 'URL'}`
-    : '';
+  if (target.source !== 'option') return '';
+  return `--database ${target.kind === 'sqlite' ? target.location : 'URL'}`;
 }
 
 export class App {

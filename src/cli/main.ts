@@ -5,8 +5,15 @@ import { systemRuntime, type Runtime } from '../platform/runtime.ts';
 import type { GlobalOptions } from './context.ts';
 import { EXIT } from './exit-codes.ts';
 import { reportFailure } from './failure.ts';
-import { createOutput, systemTerminal, type Output, type Terminal } from './output.ts';
+import {
+  createOutput,
+  systemTerminal,
+  type Output,
+  type OutputOptions,
+  type Terminal,
+} from './output.ts';
 import { createProgram } from './program.ts';
+import { suggestions, type Suggest } from './suggestions.ts';
 
 export interface Surroundings {
   readonly terminal: Terminal;
@@ -22,10 +29,11 @@ export async function main(
   let exitCode: number = EXIT.done;
   let output: Output = createOutput(terminal, host.environment, flagsOf(args));
   const program = createProgram(async (options, action) => {
-    output = createOutput(terminal, host.environment, outputOptions(options));
+    const suggest = suggestions(program, options);
+    output = createOutput(terminal, host.environment, outputOptions(options, suggest));
     exitCode = await action({ output, host, runtime, options, takeInterrupts });
   });
-  const takeInterrupts = exitOnInterrupt(EXIT.interrupted);
+  const takeInterrupts = exitOnInterrupt(EXIT.interrupted, () => output.progress(''));
   try {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
@@ -44,19 +52,20 @@ function surroundings(): Surroundings {
   return { terminal: systemTerminal(), host: systemHost(), runtime: systemRuntime };
 }
 
-function outputOptions(options: GlobalOptions): Parameters<typeof createOutput>[2] {
+function outputOptions(options: GlobalOptions, suggest: Suggest): OutputOptions {
   const { json = false, quiet = false, debug = false, color } = options;
-  return { json, quiet, debug, color };
+  return { json, quiet, debug, color, suggest };
 }
 
 /** The flags of a command line that can't be parsed as a whole. */
-function flagsOf(args: readonly string[]): Parameters<typeof createOutput>[2] {
+function flagsOf(args: readonly string[]): OutputOptions {
   const has = (flag: string): boolean => args.includes(flag);
   return {
     json: has('--json'),
     quiet: has('--quiet'),
     debug: has('--debug'),
     color: !has('--no-color'),
+    suggest: (text) => text,
   };
 }
 

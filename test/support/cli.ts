@@ -23,6 +23,8 @@ export interface Cli {
   database: string;
   run(args: string[], options?: CliOptions): Promise<CliResult>;
   start(args: string[], options?: CliOptions): ChildProcess;
+  /** Runs a line of a shell, in which `tokenctl` is this command line. */
+  shell(line: string): Promise<CliResult>;
 }
 
 /** Takes from root what lets it write where the modes of files say that it may not. */
@@ -37,9 +39,8 @@ const BOUND_BY_MODES =
  */
 export function temporaryCli({ boundByModes = false } = {}): Cli {
   const home = temporaryDirectory();
-  const start = (args: string[], { env = {} }: CliOptions = {}): ChildProcess => {
-    const words = [...(boundByModes ? BOUND_BY_MODES : []), process.execPath, BINARY, ...args];
-    return spawn(words[0]!, words.slice(1), {
+  const spawned = (words: string[], { env = {} }: CliOptions = {}): ChildProcess =>
+    spawn(words[0]!, words.slice(1), {
       cwd: home,
       env: {
         PATH: process.env['PATH'] ?? '',
@@ -51,12 +52,19 @@ export function temporaryCli({ boundByModes = false } = {}): Cli {
       },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
+  const start = (args: string[], options: CliOptions = {}): ChildProcess => {
+    const bound = boundByModes ? BOUND_BY_MODES : [];
+    return spawned([...bound, process.execPath, BINARY, ...args], options);
   };
   return {
     home,
     database: join(home, 'data', 'tokenctl', 'tokenctl.db'),
     start,
     run: (args, options = {}) => finished(start(args, options), options.input ?? ''),
+    shell: (line) =>
+      finished(
+        spawned(['sh', '-c', `tokenctl() { '${process.execPath}' '${BINARY}' "$@"; }\n${line}`]),
+      ),
   };
 }
 
