@@ -7,6 +7,7 @@ import { EXIT } from './exit-codes.ts';
 import { reportFailure } from './failure.ts';
 import { createOutput, systemTerminal, type Output, type Terminal } from './output.ts';
 import { createProgram } from './program.ts';
+import { subcommand } from './table/shared.ts';
 
 export interface Surroundings {
   readonly terminal: Terminal;
@@ -76,7 +77,7 @@ function helpFor(program: Command, args: readonly string[]): string {
   let command = program;
   const words = [program.name()];
   for (const word of args) {
-    const next = command.commands.find((one) => one.name() === word);
+    const next = subcommand(command, word);
     if (next === undefined) continue;
     command = next;
     words.push(word);
