@@ -14,6 +14,7 @@ import {
 } from './output.ts';
 import { createProgram } from './program.ts';
 import { suggestions, type Suggest } from './suggestions.ts';
+import { subcommand } from './table/shared.ts';
 
 export interface Surroundings {
   readonly terminal: Terminal;
@@ -85,7 +86,7 @@ function helpFor(program: Command, args: readonly string[]): string {
   let command = program;
   const words = [program.name()];
   for (const word of args) {
-    const next = command.commands.find((one) => one.name() === word);
+    const next = subcommand(command, word);
     if (next === undefined) continue;
     command = next;
     words.push(word);
