@@ -1,3 +1,5 @@
+import type { Percent } from '../../budget/levels.ts';
+import type { IsoTime } from '../../budget/windows.ts';
 import type { Binding } from '../../ledger/binding.ts';
 import type { StatusReport } from '../../ledger/status.ts';
 import type { Screen } from '../output.ts';
@@ -8,11 +10,12 @@ import { count, limitText, percentText } from './text.ts';
 /** One check of the monitor; what `monitor --json` prints, a line each. */
 export interface MonitorLine {
   readonly schemaVersion: 1;
-  readonly time: string;
+  readonly time: IsoTime;
+  /** The database did not answer: only `time` and `error` say something. */
   readonly lost: boolean;
   readonly level: StatusReport['level'] | null;
   /** The month's, of the enforced monthly limit. */
-  readonly percent: number | null;
+  readonly percent: Percent | null;
   readonly used: number | null;
   readonly held: number | null;
   readonly limit: number | null;
