@@ -17,14 +17,34 @@ export interface Surroundings {
 /** Runs one command line and returns the exit code; the caller exits with it. */
 export async function main(
   args: readonly string[],
-  { terminal, host, runtime }: Surroundings = surroundings(),
+  surroundings: Surroundings = systemSurroundings(),
+): Promise<number> {
+  const exitCode = await run(args, surroundings);
+  const { terminal, host } = surroundings;
+  const failure = await terminal.stdout.flushed();
+  if (failure === null) return exitCode;
+  const output = createOutput(terminal, host.environment, flagsOf(args));
+  return reportFailure(unwritten(failure), output, true);
+}
+
+function unwritten(failure: string): TokenctlError {
+  const fix = 'what the command changed stays changed: look before you run it again';
+  return new TokenctlError('output_failed', `the result could not be written: ${failure}`, { fix });
+}
+
+async function run(
+  args: readonly string[],
+  { terminal, host, runtime }: Surroundings,
 ): Promise<number> {
   let exitCode: number = EXIT.done;
   let output: Output = createOutput(terminal, host.environment, flagsOf(args));
-  const program = createProgram(async (options, action) => {
-    output = createOutput(terminal, host.environment, outputOptions(options));
-    exitCode = await action({ output, host, runtime, options, takeInterrupts });
-  });
+  const program = createProgram(
+    async (options, action) => {
+      output = createOutput(terminal, host.environment, outputOptions(options));
+      exitCode = await action({ output, host, runtime, options, takeInterrupts });
+    },
+    (text) => terminal.stdout.write(text),
+  );
   const takeInterrupts = exitOnInterrupt(EXIT.interrupted);
   try {
     await program.parseAsync(args, { from: 'user' });
@@ -40,7 +60,7 @@ export async function main(
   }
 }
 
-function surroundings(): Surroundings {
+function systemSurroundings(): Surroundings {
   return { terminal: systemTerminal(), host: systemHost(), runtime: systemRuntime };
 }
 
