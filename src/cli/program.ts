@@ -76,5 +76,5 @@ export function createProgram(run: Run, print: (text: string) => void): Command 
 
 const EXIT_CODES = `
 Exit codes:
-  0 done, 1 failed, 2 wrong usage, 3 denied or problems found, 4 no usable database,
-  5 not confirmed, 130 interrupted`;
+  0 done, 1 failed, 2 wrong usage, 3 denied or problems found,
+  4 no usable database, 5 not confirmed, 130 interrupted`;
