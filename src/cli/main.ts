@@ -52,8 +52,8 @@ async function run(
   } catch (error) {
     if (!(error instanceof CommanderError)) return reportFailure(error, output);
     if (error.exitCode === 0) return EXIT.done;
-    // Commander printed the help itself: no command was named.
-    if (error.code === 'commander.help') return EXIT.usage;
+    // Commander has said on standard error which commands there are.
+    if (error.code === 'commander.help') return noCommand(output, helpFor(program, args));
     return reportFailure(usageError(error, helpFor(program, args)), output);
   } finally {
     takeInterrupts();
@@ -67,6 +67,14 @@ function systemSurroundings(): Surroundings {
 function outputOptions(options: GlobalOptions): Parameters<typeof createOutput>[2] {
   const { json = false, quiet = false, debug = false, color } = options;
   return { json, quiet, debug, color };
+}
+
+function noCommand(output: Output, help: string): number {
+  if (output.json) {
+    const error = new TokenctlError('invalid_input', 'no command was named', { fix: help });
+    reportFailure(error, output);
+  }
+  return EXIT.usage;
 }
 
 /** The flags of a command line that can't be parsed as a whole. */
