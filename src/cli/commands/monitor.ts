@@ -6,6 +6,7 @@ import { pause, stopSignal } from '../../platform/process.ts';
 import { openedApp, type CommandContext } from '../context.ts';
 import { EXIT, exitCodeOf } from '../exit-codes.ts';
 import { lostLine, monitorLine, monitorText, type MonitorLine } from '../views/monitor.ts';
+import { hang } from '../views/text.ts';
 
 export interface MonitorOptions {
   readonly interval?: string;
@@ -52,8 +53,14 @@ async function loop(context: CommandContext, watch: Watch, intervalMs: number): 
 }
 
 function print({ output }: CommandContext, line: MonitorLine): void {
-  if (output.json) output.line(line);
-  else output.result(monitorText(line, output.screen));
+  const { screen, stdoutIsTTY } = output;
+  if (output.json) {
+    output.line(line);
+  } else {
+    const text = monitorText(line, screen);
+    // Off a terminal each check is one line, for log files and grep.
+    output.result(stdoutIsTTY ? hang('', text, screen.width).join('\n') : text);
+  }
 }
 
 /** Keeps the database open from check to check, and opens it anew after it was lost. */
