@@ -19,7 +19,7 @@ import type { Snapshot } from './snapshot.ts';
 import { windowStatus, type WindowStatus } from './window-status.ts';
 
 /** What one AI type used in the month. Amounts are tokens. */
-export interface AiTypeStatus {
+interface AiTypeStatus {
   readonly aiType: string;
   readonly inputTokens: number;
   readonly outputTokens: number;

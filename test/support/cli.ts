@@ -15,6 +15,8 @@ export interface CliResult {
 interface CliOptions {
   env?: Record<string, string>;
   input?: string;
+  /** A shell's line that runs it as "$@", to redirect its streams. */
+  shell?: string;
 }
 
 export interface Cli {
@@ -33,12 +35,14 @@ const BOUND_BY_MODES =
 
 /**
  * A user's home of its own, with the command line in it. Call it in a test or a `beforeEach`. With
- * `boundByModes` the modes of files bind it also where the tests run as root.
+ * `boundByModes` the modes of files bind it also where the tests run as root. A `home` that is named is
+ * the caller's to remove, so that tests may run beside each other.
  */
-export function temporaryCli({ boundByModes = false } = {}): Cli {
-  const home = temporaryDirectory();
-  const start = (args: string[], { env = {} }: CliOptions = {}): ChildProcess => {
-    const words = [...(boundByModes ? BOUND_BY_MODES : []), process.execPath, BINARY, ...args];
+export function temporaryCli({ boundByModes = false, home = temporaryDirectory() } = {}): Cli {
+  const start = (args: string[], { env = {}, shell }: CliOptions = {}): ChildProcess => {
+    const inShell = shell === undefined ? [] : ['bash', '-c', shell, 'bash'];
+    const bound = boundByModes ? BOUND_BY_MODES : [];
+    const words = [...inShell, ...bound, process.execPath, BINARY, ...args];
     return spawn(words[0]!, words.slice(1), {
       cwd: home,
       env: {
