@@ -4,7 +4,7 @@ import type { AdmissionRequest } from './budget/decide.ts';
 import { invalidInput, TokenctlError } from './budget/errors.ts';
 import { resolveLimits, type Settings } from './budget/limits.ts';
 import type { Verdict } from './budget/verdict.ts';
-import { isoTime } from './budget/windows.ts';
+import { isoTime, type IsoTime } from './budget/windows.ts';
 import type { DatabaseTarget } from './config/database.ts';
 import { importRows, type ImportRow } from './ledger/import.ts';
 import { Ledger } from './ledger/ledger.ts';
@@ -387,7 +387,7 @@ export interface DatabaseInfo {
     readonly unknown: readonly string[];
   };
   /** Since when it counts. */
-  readonly since: string | null;
+  readonly since: IsoTime | null;
   readonly sizeBytes: number | null;
   readonly logRows: number | null;
   readonly limitsRevision: number | null;

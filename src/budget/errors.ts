@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'reset_not_found'
   | 'reset_undone'
   | 'backup_failed'
+  | 'output_failed'
   | 'not_confirmed'
   | 'interrupted';
 

@@ -35,6 +35,7 @@ const EXIT_OF_ERROR: Readonly<Record<ErrorCode, number>> = {
   reset_not_found: EXIT.failed,
   reset_undone: EXIT.failed,
   backup_failed: EXIT.failed,
+  output_failed: EXIT.failed,
   ledger_unavailable: EXIT.database,
   ledger_busy: EXIT.database,
   database_missing: EXIT.database,

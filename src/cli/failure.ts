@@ -1,4 +1,5 @@
 import { TokenctlError } from '../budget/errors.ts';
+import type { ErrorDocument } from './documents.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import type { Output } from './output.ts';
 import { fixLine, hang } from './views/text.ts';
@@ -23,7 +24,8 @@ export function reportFailure(error: unknown, output: Output, documentWritten = 
   if (output.debug) output.message(trace(error));
   if (output.json && !documentWritten) {
     const code = expected ? error.code : 'unexpected';
-    output.document({ error: { code, message, field: expected ? error.field : null, fix } });
+    const field = expected ? error.field : null;
+    output.document({ error: { code, message, field, fix } } satisfies ErrorDocument);
   }
   return expected ? exitCodeOf(error.code) : EXIT.failed;
 }

@@ -1,3 +1,4 @@
+import { fstatSync, writeFileSync } from 'node:fs';
 import { Chalk, type ChalkInstance } from 'chalk';
 import type { Suggest } from './suggestions.ts';
 
@@ -30,9 +31,11 @@ export interface Screen {
 interface Stream {
   readonly isTTY: boolean;
   readonly columns: number | null;
-  /** Nobody reads it any more. */
+  /** Nobody reads it any more, or it can't be written. */
   readonly closed: boolean;
   write(text: string): void;
+  /** Waits until all is out. Why some could not be written, in words; null also where nobody reads it. */
+  flushed(): Promise<string | null>;
 }
 
 export interface Terminal {
@@ -61,7 +64,7 @@ export interface Output extends OutputOptions {
   /** Both ends are a person's terminal, so that questions can be asked. */
   readonly interactive: boolean;
   readonly openDialogue: Terminal['openDialogue'];
-  /** Nobody reads the result any more. */
+  /** Nobody reads the result any more, or it can't be written. */
   readonly closed: boolean;
   /** The result, for people. */
   result(text: string): void;
@@ -184,12 +187,26 @@ export function systemTerminal(): Terminal {
   };
 }
 
-function streamOf(stream: NodeJS.WriteStream): Stream {
+function streamOf(stream: NodeJS.WriteStream & { readonly fd: number }): Stream {
   let closed = false;
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+  let failure: string | null = null;
+  const fail = (error: NodeJS.ErrnoException): void => {
     closed = true;
-  });
+    // The reader has gone, or the terminal.
+    if (error.code === 'EPIPE' || (error.code === 'EIO' && stream.isTTY)) return;
+    failure = WRITE_PROBLEMS[error.code ?? ''] ?? error.message;
+  };
+  stream.on('error', fail);
+  const write = fstatSync(stream.fd).isFile()
+    ? (text: string): void => {
+        // A stream would lose in silence what has no room left on the disk.
+        try {
+          writeFileSync(stream.fd, text);
+        } catch (error) {
+          fail(error as NodeJS.ErrnoException);
+        }
+      }
+    : (text: string): void => void stream.write(text);
   return {
     isTTY: stream.isTTY,
     get columns() {
@@ -199,7 +216,18 @@ function streamOf(stream: NodeJS.WriteStream): Stream {
       return closed;
     },
     write: (text) => {
-      if (!closed) stream.write(text);
+      if (!closed) write(text);
+    },
+    flushed: async () => {
+      // An error is told after the write that met it.
+      await new Promise((resolve) => stream.write('', () => setImmediate(resolve)));
+      return failure;
     },
   };
 }
+
+const WRITE_PROBLEMS: Readonly<Record<string, string>> = {
+  ENOSPC: 'there is no space left',
+  EDQUOT: 'the quota is used up',
+  EFBIG: 'the file may not grow any more',
+};

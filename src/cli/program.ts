@@ -28,13 +28,14 @@ type Action = (context: CommandContext) => Promise<number>;
 /** Takes what the command line asked for, with the global flags. */
 export type Run = (global: GlobalOptions, action: Action) => Promise<void>;
 
-export function createProgram(run: Run): Command {
+/** @param print writes help and version, which are results too */
+export function createProgram(run: Run, print: (text: string) => void): Command {
   const program = new Command('tokenctl')
     .description(
       'A hard ceiling on what a set of AI services may spend: reserve before each call, settle after it.',
     )
     .exitOverride()
-    .configureOutput({ outputError: () => undefined })
+    .configureOutput({ writeOut: print, outputError: () => undefined })
     .configureHelp({ showGlobalOptions: true })
     .showSuggestionAfterError()
     .version(version, '-V, --version', 'print the version')

@@ -160,6 +160,22 @@ describe('limits rollback', () => {
 });
 
 describe.each(DATABASES)('on %s', (kind) => {
+  it('a file applied twice changes nothing, and neither does what export prints', async () => {
+    const { url } = await migratedDatabase(kind);
+    const apply = (input: string, ...args: string[]): Promise<CliResult> =>
+      cli.run(['limits', 'apply', '--file', '-', '--json', '--database', url, ...args], { input });
+    expect(json(await apply(FILE))).toMatchObject({ revision: 2, changed: true });
+    const same = { revision: 2, changed: false, changes: [], effect: null };
+    expect(json(await apply(FILE))).toMatchObject(same);
+    for (const flags of [[], ['--json']]) {
+      const exported = await cli.run(['limits', 'export', '--database', url, ...flags]);
+      expect(json(await apply(exported.stdout))).toMatchObject(same);
+      expect(json(await apply(exported.stdout, '--prune'))).toMatchObject(same);
+    }
+    const history = await cli.run(['limits', 'history', '--json', '--database', url]);
+    expect(json(history)).toMatchObject({ revisions: [{ settings: SETTINGS }, {}] });
+  });
+
   it('a change says what it would change now, in words and in JSON', async () => {
     await untilHourLasts(60_000);
     const start = new Date().toISOString();

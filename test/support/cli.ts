@@ -15,6 +15,8 @@ export interface CliResult {
 interface CliOptions {
   env?: Record<string, string>;
   input?: string;
+  /** A shell's line that runs it as "$@", to redirect its streams. */
+  shell?: string;
 }
 
 export interface Cli {
@@ -35,10 +37,10 @@ const BOUND_BY_MODES =
 
 /**
  * A user's home of its own, with the command line in it. Call it in a test or a `beforeEach`. With
- * `boundByModes` the modes of files bind it also where the tests run as root.
+ * `boundByModes` the modes of files bind it also where the tests run as root. A `home` that is named is
+ * the caller's to remove, so that tests may run beside each other.
  */
-export function temporaryCli({ boundByModes = false } = {}): Cli {
-  const home = temporaryDirectory();
+export function temporaryCli({ boundByModes = false, home = temporaryDirectory() } = {}): Cli {
   const spawned = (words: string[], { env = {} }: CliOptions = {}): ChildProcess =>
     spawn(words[0]!, words.slice(1), {
       cwd: home,
@@ -53,8 +55,9 @@ export function temporaryCli({ boundByModes = false } = {}): Cli {
       stdio: ['pipe', 'pipe', 'pipe'],
     });
   const start = (args: string[], options: CliOptions = {}): ChildProcess => {
+    const inShell = options.shell === undefined ? [] : ['bash', '-c', options.shell, 'bash'];
     const bound = boundByModes ? BOUND_BY_MODES : [];
-    return spawned([...bound, process.execPath, BINARY, ...args], options);
+    return spawned([...inShell, ...bound, process.execPath, BINARY, ...args], options);
   };
   return {
     home,

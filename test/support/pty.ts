@@ -24,6 +24,8 @@ export interface PtyOptions {
 export interface Pty {
   /** All lines since the start, also those that have scrolled away; none ends with spaces. */
   text(): string;
+  /** What was printed, in lines as they were printed: not broken where the terminal is too narrow. */
+  printed(): string[];
   /** The lines that the screen shows now. */
   screen(): string[];
   /** The colours of the first place where this is shown: as the terminal's palette numbers, -1 for none. */
@@ -105,6 +107,18 @@ export function startInPty(args: readonly string[], options: PtyOptions): Pty {
   return {
     text,
     screen: () => lines(terminal.buffer.active.baseY),
+    printed() {
+      const { active } = terminal.buffer;
+      const printed: string[] = [];
+      for (let row = 0; row < active.length; row += 1) {
+        const line = active.getLine(row);
+        // A row that goes on in the next one is full, also where it ends with spaces.
+        const shown = line?.translateToString(active.getLine(row + 1)?.isWrapped !== true) ?? '';
+        if (line?.isWrapped === true) printed.push((printed.pop() ?? '') + shown);
+        else printed.push(shown);
+      }
+      return printed;
+    },
     colorOf(wanted) {
       const all = lines(0);
       const row = all.findIndex((line) => line.includes(wanted));

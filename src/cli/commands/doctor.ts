@@ -14,6 +14,7 @@ import {
 } from '../doctor/database.ts';
 import { limitChecks } from '../doctor/limits.ts';
 import { nodeCheck, versionCheck } from '../doctor/program.ts';
+import type { DoctorDocument } from '../documents.ts';
 import { EXIT } from '../exit-codes.ts';
 import { doctorView } from '../views/doctor.ts';
 
@@ -21,7 +22,7 @@ export async function doctor(context: CommandContext): Promise<number> {
   const { output } = context;
   const { checks, usable } = await examine(context);
   const problems = checks.filter(({ state }) => state === 'problem').length;
-  if (output.json) output.document({ checks, problems });
+  if (output.json) output.document({ checks, problems } satisfies DoctorDocument);
   else output.result(doctorView(checks, output.screen));
   if (!usable) return EXIT.database;
   return problems === 0 ? EXIT.done : EXIT.found;

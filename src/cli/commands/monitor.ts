@@ -8,6 +8,7 @@ import { channelsOf } from '../alert-channels.ts';
 import { EXIT } from '../exit-codes.ts';
 import { isLost } from '../kept-app.ts';
 import { lostLine, monitorLine, monitorText, type MonitorLine } from '../views/monitor.ts';
+import { hang } from '../views/text.ts';
 
 export interface MonitorOptions {
   readonly interval?: string;
@@ -58,8 +59,14 @@ async function loop(context: CommandContext, watch: Watch, intervalMs: number): 
 }
 
 function print({ output }: CommandContext, line: MonitorLine): void {
-  if (output.json) output.line(line);
-  else output.result(monitorText(line, output.screen));
+  const { screen, stdoutIsTTY } = output;
+  if (output.json) {
+    output.line(line);
+  } else {
+    const text = monitorText(line, screen);
+    // Off a terminal each check is one line, for log files and grep.
+    output.result(stdoutIsTTY ? hang('', text, screen.width).join('\n') : text);
+  }
 }
 
 interface Checked {

@@ -6,6 +6,7 @@ import { WINDOW_KINDS, type WindowKind } from '../../budget/windows.ts';
 import type { ResetResult } from '../../ledger/resets.ts';
 import { confirm } from '../confirm.ts';
 import { withApp, type CommandContext } from '../context.ts';
+import type { ResetDocument, ResetsDocument } from '../documents.ts';
 import { EXIT } from '../exit-codes.ts';
 import { resetChangesView, resetDoneLines, resetListView } from '../views/resets.ts';
 import { hang } from '../views/text.ts';
@@ -66,7 +67,7 @@ export async function reset(context: CommandContext, options: ResetOptions): Pro
 async function list(context: CommandContext): Promise<number> {
   const { output } = context;
   const resets = await withApp(context, (app) => app.resets());
-  if (output.json) output.document({ resets });
+  if (output.json) output.document({ resets } satisfies ResetsDocument);
   else output.result(resetListView(resets, output.screen));
   return EXIT.done;
 }
@@ -136,7 +137,7 @@ function show(
   dryRun: boolean,
 ): void {
   if (output.json) {
-    output.document({ id, dryRun, changes });
+    output.document({ id, dryRun, changes } satisfies ResetDocument);
     return;
   }
   if (changes.length === 0) {
