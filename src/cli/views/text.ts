@@ -1,3 +1,4 @@
+import { isoTime } from '../../budget/windows.ts';
 import type { Screen } from '../output.ts';
 
 /** Words and numbers as every screen writes them. Pure. */
@@ -75,6 +76,17 @@ export function localTimeText(iso: string, { utcOffsetMinutes }: Screen, nowMs: 
   const utcDate = utc.date === local.date ? '' : `${utc.date} `;
   const here = together(`${date}${local.clock} ${zoneText(offset)}`);
   return `${here} ${together(`(${utcDate}${utc.clock} UTC)`)}`;
+}
+
+/** '09:54:20 UTC+1' by the local clock, or '09:54 UTC+1'. */
+export function clockText(
+  atMs: number,
+  { utcOffsetMinutes }: Screen,
+  precision: 'minutes' | 'seconds',
+): string {
+  const offset = utcOffsetMinutes?.(atMs) ?? 0;
+  const clock = isoTime(atMs + offset * 60_000).slice(11, precision === 'minutes' ? 16 : 19);
+  return `${clock} ${offset === 0 ? 'UTC' : zoneText(offset)}`;
 }
 
 function minuteText(atMs: number, offset: number): { date: string; clock: string } {
