@@ -16,10 +16,10 @@ const common: UserConfig = {
  * stays outside.
  */
 const atStart = [
-  /src[\\/](cli[\\/]|platform[\\/]|app\.ts|version\.ts)/,
+  /src[\\/](cli[\\/](?!live[\\/]|views[\\/]live[\\/])|platform[\\/]|app\.ts|version\.ts)/,
   /src[\\/]config[\\/](?!schema|limits-file)/,
   /src[\\/]budget[\\/](?!estimate|prompt-content|rejudge)/,
-  /src[\\/]ledger[\\/](?!schema|postgres|sqlite|limit-effect|health)/,
+  /src[\\/]ledger[\\/](?!schema|postgres|sqlite|limit-effect|pulse|health)/,
 ];
 
 /**

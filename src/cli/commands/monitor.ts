@@ -21,6 +21,13 @@ export async function monitor(context: CommandContext, options: MonitorOptions):
     interval === undefined
       ? DEFAULT_INTERVAL_S
       : parseCount('--interval', interval, 1, MAX_INTERVAL_S);
+  if (!once && !context.output.json && context.output.drawable) {
+    const { liveMonitor } = await import('../live/session.ts');
+    return liveMonitor(context, {
+      intervalMs: seconds * 1_000,
+      check: async (app, aiType) => ({ pulse: await app.pulse(aiType), alerts: [] }),
+    });
+  }
   const watch = new Watch(context);
   try {
     if (once) {

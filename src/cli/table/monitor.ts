@@ -5,13 +5,17 @@ export function addMonitor(program: Command, does: Does): void {
   program
     .command('monitor')
     .description(
-      'the state of the budget again and again, a line a check; with --json a document a line',
+      'the state of the budget, living: a screen in a terminal, elsewhere a line a check; with --json a document a line',
     )
     .option('--interval <seconds>', 'seconds between checks: 1 to 86400 (default: 60)')
     .option('--once', 'check once; exits 4 when the database does not answer')
     .addHelpText(
       'after',
-      examples('tokenctl monitor --interval 10', 'tokenctl monitor --once --json'),
+      examples(
+        'tokenctl monitor',
+        'tokenctl monitor --interval 10 | tee budget.log',
+        'tokenctl monitor --once --json',
+      ) + KEYS,
     )
     .action(
       does(async (context, options) =>
@@ -19,3 +23,7 @@ export function addMonitor(program: Command, does: Does): void {
       ),
     );
 }
+
+const KEYS = `
+Keys in a terminal:
+  q quit, ? help, p pause, s sort AI types, a one AI type alone, r check now`;
