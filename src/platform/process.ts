@@ -78,6 +78,11 @@ export function onUnexpectedEnd(tidy: () => void): () => void {
   return () => process.off('uncaughtExceptionMonitor', tidy).off('exit', tidy);
 }
 
+/** Ends the process at once; the databases roll back what is open. */
+export function endProcess(exitCode: number): never {
+  process.exit(exitCode);
+}
+
 /** Stops the process and its job as Ctrl-Z does, until the shell continues it. */
 export function suspend(): void {
   if (process.platform !== 'win32') process.kill(0, 'SIGTSTP');

@@ -9,9 +9,12 @@ export interface KeyPressed {
   readonly wish: Wish | null;
 }
 
-/** Keys as a terminal sends them, one by one; arrows and the like (escape sequences) are none of them. */
+/** What arrows, function keys and the like send. */
+const ESCAPE_SEQUENCES = /\u001b(?:\[[0-9;?]*[@-~]|O.|.)?/g;
+
+/** Keys as a terminal sends them, one by one, without those that are no characters. */
 export function keysOf(text: string): string[] {
-  return text.startsWith('\u001b') ? [] : Array.from(text);
+  return Array.from(text.replaceAll(ESCAPE_SEQUENCES, ''));
 }
 
 /** What one key changes. An unknown one changes nothing. */

@@ -1,6 +1,13 @@
 import type { App } from '../../app.ts';
 import type { Pulse } from '../../ledger/pulse.ts';
-import { onContinue, onUnexpectedEnd, pause, stopSignal, suspend } from '../../platform/process.ts';
+import {
+  endProcess,
+  onContinue,
+  onUnexpectedEnd,
+  pause,
+  stopSignal,
+  suspend,
+} from '../../platform/process.ts';
 import type { CommandContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
 import { isLost, KeptApp } from '../kept-app.ts';
@@ -27,6 +34,8 @@ const LOST_PAUSE_MS = 5_000;
 const TICK_MS = 1_000;
 /** How long a stop that was asked for may take to happen; a shell without job control never stops it. */
 const SUSPEND_MS = 200;
+/** How long the end waits for a check that is under way. */
+const CLOSE_MS = 1_000;
 
 /**
  * The monitor in a terminal, until it is asked to stop. Leaves the last state on the normal screen, and
@@ -35,11 +44,15 @@ const SUSPEND_MS = 200;
 export async function liveMonitor(context: CommandContext, options: LiveOptions): Promise<number> {
   const session = new LiveSession(context, options);
   context.takeInterrupts();
+  let exitCode: number = EXIT.failed;
   try {
-    return await session.run();
+    exitCode = await session.run();
   } finally {
-    await session.close();
+    session.showLastState();
+    // Nobody who has asked for the end waits for a database that is silent.
+    if (!(await session.close())) endProcess(exitCode);
   }
+  return exitCode;
 }
 
 class LiveSession {
@@ -105,7 +118,8 @@ class LiveSession {
     return this.#ended.exitCode;
   }
 
-  async close(): Promise<void> {
+  /** Gives the terminal back, and leaves there what was known last. */
+  showLastState(): void {
     const { output, runtime } = this.#context;
     const { columns } = this.#screen.size;
     this.#screen.leave();
@@ -113,8 +127,16 @@ class LiveSession {
       output.result(lastState(this.#state, runtime.nowMs(), { ...output.screen, width: columns }));
     }
     this.#said.release();
+  }
+
+  /** Whether the database could be closed in time. */
+  async close(): Promise<boolean> {
     for (const undo of this.#undo) undo();
-    await this.#kept.close();
+    const late = new AbortController();
+    const closed = this.#kept.close().then(() => late.abort());
+    await pause(CLOSE_MS, late.signal);
+    if (late.signal.aborted) await closed;
+    return late.signal.aborted;
   }
 
   async #sleep(ms: number): Promise<void> {

@@ -70,7 +70,11 @@ export function passesLines(report: StatusReport, screen: Screen, nowMs: number)
   if (report.level === 'emergency') return lines;
   const blocked = report.largestAdmissible === 0 ? colors.red : (text: string) => text;
   const [first = '', ...rest] = labelled('Largest', bindingText(report, nowMs), screen);
-  return [...lines, first.slice(0, LEAD) + blocked(first.slice(LEAD)), ...rest.map(blocked)];
+  return [
+    ...lines,
+    first.slice(0, LEAD) + blocked(first.slice(LEAD)),
+    ...rest.map((line) => blocked(line)),
+  ];
 }
 
 /** What the level does to requests; null where it does nothing. */

@@ -117,6 +117,11 @@ function together(text: string): string {
 
 const NO_BREAK = '\u00a0';
 
+/** Text that is never wrapped, such as a time: with plain spaces. */
+export function unwrapped(text: string): string {
+  return text.replaceAll(NO_BREAK, ' ');
+}
+
 /** Another program's text as one line: nothing in it can move the cursor or break a line. */
 export function oneLine(text: string): string {
   return text.replaceAll(/\s+/g, ' ').replaceAll(/\p{C}/gu, '?').trim();

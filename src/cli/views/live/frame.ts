@@ -4,7 +4,7 @@ import type { Screen } from '../../output.ts';
 import { clip, fitBlocks, joinFitting, type Block } from './fit.ts';
 import { faded, headline, SORTS, stateBlocks, type LiveAlert, type Sort } from './blocks.ts';
 import { labelled } from '../status.ts';
-import { clockText, duration, hang, localTimeText, oneLine } from '../text.ts';
+import { clockText, duration, hang, localTimeText, oneLine, unwrapped } from '../text.ts';
 
 /** The living monitor: what it knows → the lines of its screen. Pure. */
 
@@ -111,7 +111,7 @@ function checkedLine(state: LiveState, nowMs: number, screen: Screen, running: b
     ...(running && pausedMs === null ? [`, ${nextText(state, nowMs)}`] : []),
     ...(pausedMs === null
       ? []
-      : [`, PAUSED since ${localTimeText(isoTime(pausedMs), screen, nowMs)}`]),
+      : [`, PAUSED since ${unwrapped(localTimeText(isoTime(pausedMs), screen, nowMs))}`]),
   ];
   const text = joinFitting(parts, '', width);
   const clock = clockText(nowMs, screen, 'seconds');
