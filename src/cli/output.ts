@@ -1,4 +1,5 @@
 import { Chalk, type ChalkInstance } from 'chalk';
+import { readerIsGone } from '../platform/pipes.ts';
 import type { Suggest } from './suggestions.ts';
 
 /**
@@ -75,7 +76,7 @@ export interface Output extends OutputOptions {
   warn(text: string): void;
   /** Text for standard error, as it is. */
   message(text: string): void;
-  /** One line on standard error's terminal in place of the last such; empty takes it away. */
+  /** One line on standard error's terminal in place of the last such, cut to fit; empty takes it away. */
   progress(text: string): void;
 }
 
@@ -116,6 +117,8 @@ export function createOutput(
       (key, each: unknown) => (key === 'fix' && typeof each === 'string' ? suggest(each) : each),
       indent,
     );
+  // A terminal also shows the ^C that ends it, which must not begin another line.
+  const room = stderrScreen.width - '^C'.length - 1;
   const say = (text: string): void => stderr.write(`${text}\n`);
   return {
     ...options,
@@ -139,7 +142,7 @@ export function createOutput(
     warn: (text) => say(`tokenctl: ${stderrScreen.colors.yellow('warning:')} ${text}`),
     message: say,
     progress: (text) => {
-      if (stderr.isTTY && !options.quiet) stderr.write(`\r\u001b[K${text}`);
+      if (stderr.isTTY && !options.quiet) stderr.write(`\r\u001b[K${text.slice(0, room)}`);
     },
   };
 }
@@ -184,7 +187,7 @@ export function systemTerminal(): Terminal {
   };
 }
 
-function streamOf(stream: NodeJS.WriteStream): Stream {
+function streamOf(stream: NodeJS.WriteStream & { readonly fd: number }): Stream {
   let closed = false;
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
@@ -196,6 +199,7 @@ function streamOf(stream: NodeJS.WriteStream): Stream {
       return stream.isTTY ? stream.columns : null;
     },
     get closed() {
+      closed ||= readerIsGone(stream.fd);
       return closed;
     },
     write: (text) => {
