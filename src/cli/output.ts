@@ -1,6 +1,5 @@
 import { Chalk, type ChalkInstance } from 'chalk';
 import { readerIsGone } from '../platform/pipes.ts';
-import type { Suggest } from './suggestions.ts';
 
 /**
  * The terminal: the result goes to standard output, everything else to standard error. What may be
@@ -17,6 +16,9 @@ export interface Symbols {
   readonly empty: string;
 }
 
+/** Rewrites the commands in a text, so that they work for who called this one. */
+export type Suggest = (text: string) => string;
+
 /** What a view needs to know of the place where it is shown. */
 export interface Screen {
   readonly width: number;
@@ -24,7 +26,6 @@ export interface Screen {
   readonly symbols: Symbols;
   /** The local clock's distance from UTC at a time, in minutes; without it times are in UTC. */
   readonly utcOffsetMinutes?: (atMs: number) => number;
-  /** Rewrites the commands in a text, so that they work for who called this one. */
   readonly suggest?: Suggest;
 }
 
@@ -50,7 +51,6 @@ export interface OutputOptions {
   readonly debug: boolean;
   /** false for `--no-color`. */
   readonly color: boolean;
-  /** Rewrites the commands in a text, so that they work for who called this one. */
   readonly suggest: Suggest;
 }
 
