@@ -10,10 +10,11 @@ import {
   systemTerminal,
   type Output,
   type OutputOptions,
+  type Suggest,
   type Terminal,
 } from './output.ts';
 import { createProgram } from './program.ts';
-import { suggestions, type Suggest } from './suggestions.ts';
+import { suggestions } from './suggestions.ts';
 import { subcommand } from './table/shared.ts';
 
 export interface Surroundings {

@@ -1,6 +1,6 @@
 import { fstatSync, writeFileSync } from 'node:fs';
 import { Chalk, type ChalkInstance } from 'chalk';
-import type { Suggest } from './suggestions.ts';
+import { readerIsGone } from '../platform/pipes.ts';
 
 /**
  * The terminal: the result goes to standard output, everything else to standard error. What may be
@@ -19,6 +19,9 @@ export interface Symbols {
   readonly heights: string;
 }
 
+/** Rewrites the commands in a text, so that they work for who called this one. */
+export type Suggest = (text: string) => string;
+
 /** What a view needs to know of the place where it is shown. */
 export interface Screen {
   readonly width: number;
@@ -26,7 +29,6 @@ export interface Screen {
   readonly symbols: Symbols;
   /** The local clock's distance from UTC at a time, in minutes; without it times are in UTC. */
   readonly utcOffsetMinutes?: (atMs: number) => number;
-  /** Rewrites the commands in a text, so that they work for who called this one. */
   readonly suggest?: Suggest;
 }
 
@@ -67,7 +69,6 @@ export interface OutputOptions {
   readonly debug: boolean;
   /** false for `--no-color`. */
   readonly color: boolean;
-  /** Rewrites the commands in a text, so that they work for who called this one. */
   readonly suggest: Suggest;
 }
 
@@ -96,7 +97,7 @@ export interface Output extends OutputOptions {
   warn(text: string): void;
   /** Text for standard error, as it is. */
   message(text: string): void;
-  /** One line on standard error's terminal in place of the last such; empty takes it away. */
+  /** One line on standard error's terminal in place of the last such, cut to fit; empty takes it away. */
   progress(text: string): void;
 }
 
@@ -139,6 +140,8 @@ export function createOutput(
       (key, each: unknown) => (key === 'fix' && typeof each === 'string' ? suggest(each) : each),
       indent,
     );
+  // A terminal also shows the ^C that ends it, which must not begin another line.
+  const room = stderrScreen.width - '^C'.length - 1;
   const say = (text: string): void => stderr.write(`${text}\n`);
   return {
     ...options,
@@ -166,7 +169,7 @@ export function createOutput(
     warn: (text) => say(`tokenctl: ${stderrScreen.colors.yellow('warning:')} ${text}`),
     message: say,
     progress: (text) => {
-      if (stderr.isTTY && !options.quiet) stderr.write(`\r\u001b[K${text}`);
+      if (stderr.isTTY && !options.quiet) stderr.write(`\r\u001b[K${text.slice(0, room)}`);
     },
   };
 }
@@ -269,6 +272,7 @@ function streamOf(stream: NodeJS.WriteStream & { readonly fd: number }): Stream 
       return stream.isTTY ? stream.columns : null;
     },
     get closed() {
+      closed ||= readerIsGone(stream.fd);
       return closed;
     },
     write: (text) => {

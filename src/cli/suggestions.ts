@@ -1,9 +1,7 @@
 import type { Command } from 'commander';
 import { withoutSecrets } from '../config/database.ts';
 import type { GlobalOptions } from './context.ts';
-
-/** Rewrites a text with commands in it, such as `see tokenctl db info`. */
-export type Suggest = (text: string) => string;
+import type { Suggest } from './output.ts';
 
 /**
  * Gives each command in a text the flags that named the database here, so that it works as it is
