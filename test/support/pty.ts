@@ -17,8 +17,6 @@ export interface PtyOptions {
   readonly rows?: number;
   readonly home: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** The process's clock stands still at this instant. */
-  readonly clock?: string;
 }
 
 export interface Pty {
@@ -37,20 +35,31 @@ export interface Pty {
   exited(): Promise<number>;
 }
 
-/** Starts it. When the test ends it is killed, if it still runs. */
-export function startInPty(args: readonly string[], options: PtyOptions): Pty {
-  const { cols = 80, rows = 24, home, env = {}, clock } = options;
-  const terminal = new xterm.Terminal({ cols, rows, scrollback: 1_000, allowProposedApi: true });
+/** Starts the command line; with `clock` its clock stands still at that instant. When the test ends it is killed, if it still runs. */
+export function startInPty(
+  args: readonly string[],
+  { clock, env, ...options }: PtyOptions & { readonly clock?: string },
+): Pty {
   const preload = clock === undefined ? [] : ['--import', CLOCK];
-  const child = spawn(process.execPath, [...preload, BINARY, ...args], {
-    ...{ name: env['TERM'] ?? 'xterm-256color', cols, rows, cwd: home },
+  return startProgramInPty(process.execPath, [...preload, BINARY, ...args], {
+    ...options,
     env: {
-      PATH: process.env['PATH'] ?? '',
-      HOME: home,
-      LANG: 'C.UTF-8',
       ...(clock === undefined ? {} : { TEST_CLOCK: clock, TEST_CLOCK_STOPPED: '1' }),
       ...env,
     },
+  });
+}
+
+/** Starts any program, such as a shell. When the test ends it is killed, if it still runs. */
+export function startProgramInPty(
+  program: string,
+  args: readonly string[],
+  { cols = 80, rows = 24, home, env = {} }: PtyOptions,
+): Pty {
+  const terminal = new xterm.Terminal({ cols, rows, scrollback: 1_000, allowProposedApi: true });
+  const child = spawn(program, [...args], {
+    ...{ name: env['TERM'] ?? 'xterm-256color', cols, rows, cwd: home },
+    env: { PATH: process.env['PATH'] ?? '', HOME: home, LANG: 'C.UTF-8', ...env },
   });
   let unseen = 0;
   let code: number | null = null;

@@ -7,6 +7,11 @@ export function count(value: number): string {
   return String(value).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
 }
 
+/** Numbers inside a formula, grouped as everywhere else. */
+export function grouped(formula: string): string {
+  return formula.replace(/\d{4,}/g, (digits) => count(Number(digits)));
+}
+
 /** A limit, or 'off'. */
 export function limitText(limit: number | null): string {
   return limit === null ? 'off' : count(limit);
