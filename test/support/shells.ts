@@ -55,6 +55,7 @@ export async function startShell(shell: Shell, { home, env }: ShellHome): Promis
       : `source <(tokenctl completion ${shell})`;
   // As the command is shown, too: only its answer is the whole word.
   pty.type(`${source}; echo rea""dy\r`);
-  await pty.waitFor('ready');
+  // The prompt, too: what is typed before it is not the line editor's yet.
+  await pty.waitFor(/\nready\n>$/);
   return pty;
 }
