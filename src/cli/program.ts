@@ -7,7 +7,7 @@ import { addCompletion } from './table/completion.ts';
 import { addDatabase } from './table/database.ts';
 import { addDoctor } from './table/doctor.ts';
 import { addExplain } from './table/explain.ts';
-import { addHelp, topicList } from './table/help.ts';
+import { addHelp } from './table/help.ts';
 import { addImport } from './table/import.ts';
 import { addLimits } from './table/limits.ts';
 import { addLog } from './table/log.ts';
@@ -15,6 +15,7 @@ import { addMonitor } from './table/monitor.ts';
 import { addReset } from './table/reset.ts';
 import { examples } from './table/shared.ts';
 import { addStatus } from './table/status.ts';
+import { topicList } from './table/topics.ts';
 import { addWait } from './table/wait.ts';
 import { hang } from './views/text.ts';
 

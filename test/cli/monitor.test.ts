@@ -5,7 +5,7 @@ import { openBudget } from '../support/budget.ts';
 import { temporaryCli, type Cli } from '../support/cli.ts';
 import { startProxy } from '../support/postgres-proxy.ts';
 import { until } from '../support/processes.ts';
-import { startInPty, startShellInPty, type Pty, type PtyOptions } from '../support/pty.ts';
+import { startInPty, startShellInPty, type Pty, type CommandPtyOptions } from '../support/pty.ts';
 
 const CLOCK = '2025-11-24T08:54:20Z';
 /** Sent by Ctrl and the letter. */
@@ -16,7 +16,7 @@ beforeEach(() => {
   cli = temporaryCli();
 });
 
-const start = (args: string[] = [], options: Omit<PtyOptions, 'home'> = {}): Pty =>
+const start = (args: string[] = [], options: Omit<CommandPtyOptions, 'home'> = {}): Pty =>
   startInPty(['monitor', ...args], { ...options, home: cli.home });
 
 /** The whole first frame: the keys are written last. */

@@ -17,6 +17,9 @@ export interface PtyOptions {
   readonly rows?: number;
   readonly home: string;
   readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface CommandPtyOptions extends PtyOptions {
   /** The process's clock stands still at this instant. */
   readonly clock?: string;
 }
@@ -43,33 +46,40 @@ export interface Pty {
   exited(): Promise<number>;
 }
 
-/** Starts the command line. When the test ends it is killed, if it still runs. */
-export function startInPty(args: readonly string[], options: PtyOptions): Pty {
-  const preload = options.clock === undefined ? [] : ['--import', CLOCK];
-  return startProgramInPty([process.execPath, ...preload, BINARY, ...args], options);
-}
-
 /** Starts a shell, in which `tokenctl` is the command line. */
 export function startShellInPty(script: string | null, options: PtyOptions): Pty {
   const define = `tokenctl() { '${process.execPath}' '${BINARY}' "$@"; }`;
-  if (script !== null) return startProgramInPty(['sh', '-c', `${define}; ${script}`], options);
-  const shell = startProgramInPty(['sh', '-i'], options);
+  if (script !== null) return startProgramInPty('sh', ['-c', `${define}; ${script}`], options);
+  const shell = startProgramInPty('sh', ['-i'], options);
   shell.type(`${define}\r`);
   return shell;
 }
 
-function startProgramInPty([file = '', ...args]: readonly string[], options: PtyOptions): Pty {
-  const { cols = 80, rows = 24, home, env = {}, clock } = options;
-  const terminal = new xterm.Terminal({ cols, rows, scrollback: 1_000, allowProposedApi: true });
-  const child = spawn(file, args, {
-    ...{ name: env['TERM'] ?? 'xterm-256color', cols, rows, cwd: home },
+/** Starts the command line. When the test ends it is killed, if it still runs. */
+export function startInPty(
+  args: readonly string[],
+  { clock, env, ...options }: CommandPtyOptions,
+): Pty {
+  const preload = clock === undefined ? [] : ['--import', CLOCK];
+  return startProgramInPty(process.execPath, [...preload, BINARY, ...args], {
+    ...options,
     env: {
-      PATH: process.env['PATH'] ?? '',
-      HOME: home,
-      LANG: 'C.UTF-8',
       ...(clock === undefined ? {} : { TEST_CLOCK: clock, TEST_CLOCK_STOPPED: '1' }),
       ...env,
     },
+  });
+}
+
+/** Starts any program, such as a shell. When the test ends it is killed, if it still runs. */
+export function startProgramInPty(
+  program: string,
+  args: readonly string[],
+  { cols = 80, rows = 24, home, env = {} }: PtyOptions,
+): Pty {
+  const terminal = new xterm.Terminal({ cols, rows, scrollback: 1_000, allowProposedApi: true });
+  const child = spawn(program, [...args], {
+    ...{ name: env['TERM'] ?? 'xterm-256color', cols, rows, cwd: home },
+    env: { PATH: process.env['PATH'] ?? '', HOME: home, LANG: 'C.UTF-8', ...env },
   });
   let unseen = 0;
   let written = '';

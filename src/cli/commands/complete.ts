@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { candidatesAt } from '../completion/candidates.ts';
-import { liveValues } from '../completion/live.ts';
+import { liveValues, type Candidate } from '../completion/live.ts';
 import { placeOf, type Place } from '../completion/place.ts';
 import { FILES } from '../completion/values.ts';
 import { fromLine, fromWords } from '../completion/words.ts';
@@ -32,11 +32,13 @@ export async function complete(
   if (found === FILES) {
     output.result(':files');
   } else if (found.length > 0) {
-    output.result(
-      found.map(({ value, about }) => `${value.slice(typed.kept)}\t${oneLine(about)}`).join('\n'),
-    );
+    output.result(found.map((candidate) => answer(candidate, typed.kept)).join('\n'));
   }
   return EXIT.done;
+}
+
+function answer({ value, about }: Candidate, kept: number): string {
+  return value.slice(kept) + (about === '' ? '' : `\t${oneLine(about)}`);
 }
 
 /** Which database the line names. */

@@ -4,7 +4,7 @@ import fish from '../completion/scripts/tokenctl.fish';
 import zsh from '../completion/scripts/tokenctl.zsh';
 import type { CommandContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
-import { SHELLS, type Shell } from '../table/completion.ts';
+import { SHELLS, type Shell } from '../table/shared.ts';
 
 const SCRIPTS: Readonly<Record<Shell, string>> = { bash, zsh, fish };
 

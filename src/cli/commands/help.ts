@@ -3,7 +3,7 @@ import { closest } from '../../budget/closest.ts';
 import { TokenctlError } from '../../budget/errors.ts';
 import type { CommandContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
-import { TOPICS, type Topic } from '../table/help.ts';
+import { TOPICS, type Topic } from '../table/topics.ts';
 import { subcommand } from '../table/shared.ts';
 import { topicView, type TopicPart } from '../views/topic.ts';
 

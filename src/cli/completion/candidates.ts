@@ -1,6 +1,7 @@
 import type { Argument, Command, Option } from 'commander';
+import type { Candidate } from './live.ts';
 import type { Place } from './place.ts';
-import { FILES, subcommands, valuesOf, type Asked, type Candidate } from './values.ts';
+import { FILES, subcommands, valuesOf, type Asked } from './values.ts';
 
 /** What may stand at the cursor: whole words, each beginning with what is written there already. */
 export async function candidatesAt(asked: Asked): Promise<readonly Candidate[] | typeof FILES> {
@@ -18,6 +19,7 @@ async function expectedAt(asked: Asked): Promise<readonly Candidate[] | typeof F
   if (place.lead !== '') return [];
   if (!place.optionsEnded && place.text.startsWith('-')) return flagsAt(place);
   const argument = argumentAt(place);
+  if (argument === undefined && place.operands.length > 0) return [];
   const values = argument === undefined ? [] : await valuesOf(argument.name(), asked);
   if (values === FILES) return FILES;
   const commands = place.operands.length === 0 ? subcommands(place.command) : [];
@@ -40,7 +42,7 @@ function argumentAt({ command, operands }: Place): Argument | undefined {
 /** The flags of the command and the global ones, without those that are there and count once. */
 function flagsAt({ command, given }: Place): Candidate[] {
   return visibleOptions(command).flatMap((option) =>
-    option.long == null || (given.has(option) && !option.variadic)
+    option.long === undefined || (given.has(option) && !option.variadic)
       ? []
       : [{ value: option.long, about: option.description }],
   );

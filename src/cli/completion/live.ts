@@ -1,7 +1,13 @@
 import type { App } from '../../app.ts';
 import { exists } from '../../platform/files.ts';
 import { targetOf, type CommandContext } from '../context.ts';
-import type { Candidate } from './values.ts';
+
+/** What may stand on a line. */
+export interface Candidate {
+  readonly value: string;
+  /** A short description; may be empty. */
+  readonly about: string;
+}
 
 /** Values that only the database knows. Where it can't be asked in a moment there are none. */
 export interface LiveValues {

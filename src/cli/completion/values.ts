@@ -9,17 +9,11 @@ import {
 import { PROFILES } from '../../budget/settings.ts';
 import { isoTime, WINDOW_KINDS } from '../../budget/windows.ts';
 import { REQUEST_STATES } from '../../ledger/port.ts';
-import { SHELLS } from '../table/completion.ts';
-import { TOPICS } from '../table/help.ts';
-import { subcommand } from '../table/shared.ts';
+import { SHELLS, subcommand } from '../table/shared.ts';
+import { TOPICS } from '../table/topics.ts';
 import { PLACEHOLDERS } from '../views/status-line.ts';
-import type { LiveValues } from './live.ts';
+import type { Candidate, LiveValues } from './live.ts';
 import type { Place } from './place.ts';
-
-export interface Candidate {
-  readonly value: string;
-  readonly about: string;
-}
 
 /** The shell completes names of files by itself. */
 export const FILES = 'files';

@@ -1,9 +1,6 @@
 import type { Command } from 'commander';
 import { examples, type Does } from './shared.ts';
 
-export const SHELLS = ['bash', 'zsh', 'fish'] as const;
-export type Shell = (typeof SHELLS)[number];
-
 export function addCompletion(program: Command, does: Does): void {
   program
     .command('completion')
@@ -12,8 +9,8 @@ export function addCompletion(program: Command, does: Does): void {
     .addHelpText(
       'after',
       examples(
-        'source <(tokenctl completion bash)    # bash or zsh: in this shell only',
-        'tokenctl completion fish | source     # fish: in this shell only',
+        'source <(tokenctl completion bash)   # bash, or zsh: in this shell only',
+        'tokenctl completion fish | source    # fish: in this shell only',
       ) + INSTALL,
     )
     .action(
@@ -40,7 +37,7 @@ For every new shell:
   fish  mkdir -p ~/.config/fish/completions
         tokenctl completion fish > ~/.config/fish/completions/tokenctl.fish
 
-AI types, resets and revisions come from the database that the line names, else from
-the usual one. It is only read; where it does not answer within a second, what is
-known without it is offered.
+AI types, resets and revisions come from the database that the line names, else
+from the usual one. It is only read. Where it does not answer within a second,
+what is known without it is offered.
 `;

@@ -8,6 +8,10 @@ export type Does = (
   load: (context: CommandContext, ...args: never[]) => Promise<number>,
 ) => (...given: unknown[]) => Promise<void>;
 
+/** The shells that can be completed in. */
+export const SHELLS = ['bash', 'zsh', 'fish'] as const;
+export type Shell = (typeof SHELLS)[number];
+
 export const AI_TYPE =
   'AI type: 1 to 50 of a-z, 0-9, _ . - (imperium, guardian, sandbox, conquest, …)';
 export const REASON = 'why, for the record';

@@ -44,6 +44,7 @@ export const environment: readonly TopicPart[] = [
     title: 'Directories',
     text: 'Of the configuration files the first that sets a key holds: --config FILE alone, else config.json in the directory of the user, then in that of the system (/etc/tokenctl).',
     rows: [
+      ['HOME', 'your own directory: ~'],
       [
         'XDG_DATA_HOME',
         'Linux: the database lies in its directory tokenctl; else in ~/.local/share',

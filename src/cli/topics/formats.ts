@@ -54,7 +54,7 @@ export const formats: readonly TopicPart[] = [
     ],
   },
   {
-    title: 'import: columns of a CSV file, keys of JSON lines',
+    title: 'import (columns of a CSV file, keys of JSON lines)',
     text: 'Known by these names in any case; --columns FIELD=COLUMN names others, of JSON lines also a path (usage.input_tokens). timestamp, input and output are needed, and an AI type in each row or by --ai-type. Times are YYYY-MM-DD HH:MM:SS or ISO 8601 (UTC where there is no offset), or seconds or milliseconds since 1970.',
     rows: Object.entries(FIELDS).map(([field, names]) => [field, names.join(', ')]),
   },

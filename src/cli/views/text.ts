@@ -6,6 +6,11 @@ import type { Screen } from '../output.ts';
 
 export { count, limitText };
 
+/** Numbers inside a formula, grouped as everywhere else. */
+export function grouped(formula: string): string {
+  return formula.replace(/\d{4,}/g, (digits) => count(Number(digits)));
+}
+
 /** `1 request`, `2 requests`. */
 export function counted(value: number, singular: string, plural = `${singular}s`): string {
   return `${count(value)} ${value === 1 ? singular : plural}`;

@@ -16,6 +16,7 @@ export function topicView(parts: readonly TopicPart[], width: number): string {
       [
         `${title}:`,
         ...(text === undefined ? [] : hang(INDENT, text, width)),
+        ...(text === undefined || rows.length === 0 ? [] : ['']),
         ...rowLines(rows, width),
       ].join('\n'),
     )
