@@ -38,7 +38,7 @@ describe('the end', () => {
     ['Ctrl-C', (pty: Pty) => pty.type(CTRL.c), 130],
     ['SIGINT', (pty: Pty) => pty.kill('SIGINT'), 130],
     ['SIGTERM', (pty: Pty) => pty.kill('SIGTERM'), 0],
-    ['SIGHUP', (pty: Pty) => pty.kill('SIGHUP'), 0],
+    ['SIGHUP', (pty: Pty) => pty.kill('SIGHUP'), 129],
   ])('by %s leaves the last state on the normal screen', async (_, end, code) => {
     const pty = start();
     await shown(pty);
