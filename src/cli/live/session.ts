@@ -19,7 +19,7 @@ import { keysOf, pressKey, type Wish } from './keys.ts';
 import { LiveScreen } from './screen.ts';
 
 /** What one check finds. */
-export interface Found {
+interface Found {
   readonly pulse: Pulse;
   readonly alerts: readonly LiveAlert[];
 }
