@@ -81,6 +81,12 @@ describe('the table', () => {
     // What a command that stays prints has a test of its own below.
     expect([...new Set([...used, 'log-line'])].toSorted()).toEqual(schemaNames().toSorted());
   });
+
+  it('of the documentation names every schema', () => {
+    const page = readFileSync(new URL('../../docs/cli.md', import.meta.url), 'utf8');
+    const named = [...page.matchAll(/\(\.\.\/schemas\/([\w-]+)\.json\)/g)].map(([, name]) => name);
+    expect(named.toSorted()).toEqual(schemaNames().toSorted());
+  });
 });
 
 describe.concurrent('help', () => {
@@ -228,11 +234,11 @@ describe.concurrent('standard input that is closed', () => {
 
 describe('a terminal of 20 columns', () => {
   const clock = new Date().toISOString();
-  const printed = async (args: string[], cols: number): Promise<string[]> => {
+  const printed = async ({ args, code = 0 }: (typeof runs)[number], cols: number) => {
     const { home } = await usedCli();
     const env = { XDG_DATA_HOME: join(home, 'data') };
     const pty = startInPty(args, { home, env, clock, cols, rows: 200 });
-    await pty.exited();
+    expect(await pty.exited()).toBe(code);
     return pty.printed();
   };
   const numbers = (lines: readonly string[]): string[] =>
@@ -254,7 +260,7 @@ describe('a terminal of 20 columns', () => {
     const waiting = runs.filter(({ input }) => input === '');
     const work = async (): Promise<void> => {
       for (let each = waiting.pop(); each !== undefined; each = waiting.pop()) {
-        const [narrow, wide] = [await printed(each.args, 20), await printed(each.args, 160)];
+        const [narrow, wide] = [await printed(each, 20), await printed(each, 160)];
         expectPlain(narrow.join('\n'));
         const known = new Set(numbers(wide));
         const unknown = numbers(narrow).filter((number) => !known.has(number));
