@@ -2,15 +2,16 @@
 // listed; anything else fails the check.
 const layers = {
   budget: [],
+  anthropic: ['budget'],
   platform: ['budget'],
   config: ['budget', 'platform'],
   ledger: ['budget', 'platform'],
   store: ['budget', 'platform'],
-  guard: ['budget', 'ledger', 'platform'],
+  guard: ['budget', 'anthropic', 'ledger', 'platform'],
   alerts: ['budget', 'ledger', 'store', 'platform'],
   server: [
     ...['app.ts', 'version.ts'],
-    ...['budget', 'platform', 'config', 'ledger', 'store', 'guard', 'alerts'],
+    ...['budget', 'anthropic', 'platform', 'config', 'ledger', 'store', 'guard', 'alerts'],
   ],
 };
 
@@ -34,6 +35,13 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/budget/' },
       to: { pathNot: '^(src/budget/|node_modules/tokenx/)' },
+    },
+    {
+      name: 'anthropic-is-pure',
+      comment: 'what calls cost, as data: no package, so that the gateway needs no SDK',
+      severity: 'error',
+      from: { path: '^src/anthropic/' },
+      to: { pathNot: '^src/(anthropic|budget)/' },
     },
     {
       name: 'nobody-imports-cli',

@@ -1,3 +1,5 @@
+import type { Channel } from './alerts/channel.ts';
+import type { Watched } from './alerts/watch.ts';
 import type { AdmissionRequest } from './budget/decide.ts';
 import { invalidInput, TokenctlError } from './budget/errors.ts';
 import { resolveLimits, type Settings } from './budget/limits.ts';
@@ -44,6 +46,9 @@ export interface AppOptions {
   /** Replaces PostgreSQL's clock, for tests. */
   readonly databaseNowMs?: () => number;
 }
+
+/** What one check of a monitor found, as `status` reports it, and the alerts that are open. */
+export type MonitorCheck = Omit<Watched, 'snapshot'> & { readonly report: StatusReport };
 
 /** Who changes something, and why. */
 export interface ChangeNote {
@@ -156,11 +161,10 @@ async function openPostgresServer(options: AppOptions): Promise<Opened> {
   return { connection, created: false };
 }
 
-/** How a command names the same database again, without its password. */
+/** How a command names a database that only a program named; the command line repeats its own flags. */
 function flagOf(target: DatabaseTarget): string {
-  return target.source === 'flag' || target.source === 'option'
-    ? `--database ${target.kind === 'sqlite' ? target.location : 'URL'}`
-    : '';
+  if (target.source !== 'option') return '';
+  return `--database ${target.kind === 'sqlite' ? target.location : 'URL'}`;
 }
 
 export class App {
@@ -189,6 +193,19 @@ export class App {
   async status(request: { month?: string; aiType?: string } = {}): Promise<StatusReport> {
     const snapshot = await this.ledger.snapshot(request);
     return statusReport(snapshot, this.location, request.aiType ?? null);
+  }
+
+  /**
+   * One check of a monitor: charges due holds, raises and resolves alerts, and delivers what waits in
+   * the outbox to these channels; null only looks. @throws ledger_unavailable
+   */
+  async watch(channels: readonly Channel[] | null): Promise<MonitorCheck> {
+    if (channels === null) {
+      return { report: await this.status(), open: [], lookAgainAtMs: null, failed: [] };
+    }
+    const { watchLedger } = await import('./alerts/watch.ts');
+    const { snapshot, ...rest } = await watchLedger(this.ledger, channels, this.#runtime);
+    return { report: statusReport(snapshot, this.location), ...rest };
   }
 
   /** A dry admission; a lost ledger denies. */

@@ -18,6 +18,8 @@ export interface PromptContent {
   readonly system?: string | readonly PromptBlock[] | undefined;
   readonly messages: readonly PromptMessage[];
   readonly tools?: readonly object[] | undefined;
+  /** What else the model reads, such as the schema that its answer must fit: counts as its JSON. */
+  readonly extras?: readonly unknown[] | undefined;
 }
 
 /** What a prompt holds, by how it is priced. */
@@ -48,7 +50,8 @@ export function promptParts(prompt: PromptContent): PromptParts {
   const found = { texts: [] as string[], images: 0, pdfPages: 0, remoteDocuments: 0 };
   const messages = requireList('prompt.messages', prompt.messages);
   const tools = prompt.tools === undefined ? [] : requireList('prompt.tools', prompt.tools);
-  found.texts.push(...tools.map(jsonText));
+  const extras = prompt.extras === undefined ? [] : requireList('prompt.extras', prompt.extras);
+  found.texts.push(...[...tools, ...extras].map(jsonText));
 
   const pending: unknown[] = [
     prompt.system,

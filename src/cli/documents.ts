@@ -12,6 +12,8 @@ import type { Difference } from '../ledger/verify.ts';
 import type { LimitRevision } from '../store/limit-revisions.ts';
 import type { PastReset } from '../store/resets.ts';
 import type { Check } from './doctor/check.ts';
+import type { Shell } from './table/completion.ts';
+import type { Topic } from './table/help.ts';
 import type { ImportSummary } from './views/import.ts';
 import type { LimitChange } from './views/limit-changes.ts';
 import type { RequestDocument } from './views/log.ts';
@@ -65,6 +67,10 @@ export interface Documents {
   readonly 'db-prune': Pruned;
   /** `doctor` */
   readonly doctor: DoctorDocument;
+  /** `completion` */
+  readonly completion: CompletionDocument;
+  /** `help TOPIC` */
+  readonly 'help-topic': HelpTopicDocument;
   /** A failure of any command that has no document of its own for it. */
   readonly error: ErrorDocument;
 }
@@ -162,6 +168,17 @@ export interface DoctorDocument {
   readonly checks: readonly Check[];
   /** How many of the checks found a problem. */
   readonly problems: number;
+}
+
+export interface CompletionDocument {
+  readonly shell: Shell;
+  /** What the shell must source. */
+  readonly script: string;
+}
+
+export interface HelpTopicDocument {
+  readonly topic: Topic;
+  readonly text: string;
 }
 
 export interface ErrorDocument {

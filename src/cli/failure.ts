@@ -2,7 +2,7 @@ import { TokenctlError } from '../budget/errors.ts';
 import type { ErrorDocument } from './documents.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import type { Output } from './output.ts';
-import { hang } from './views/text.ts';
+import { fixLine, hang } from './views/text.ts';
 
 const LEAD = 'tokenctl: ';
 
@@ -14,13 +14,13 @@ export function reportFailure(error: unknown, output: Output, documentWritten = 
   const expected = error instanceof TokenctlError;
   const message = expected ? error.message : `unexpected: ${describe(error)}`;
   const fix = expected ? error.fix : 'run it again with --debug, and report what it prints';
-  const { colors, symbols, width } = output.stderrScreen;
+  const { colors, width } = output.stderrScreen;
   // Between words on a terminal; whole for a log file and grep.
   const [first = '', ...rest] = output.stderrIsTTY ? hang(LEAD, message, width) : [LEAD + message];
   output.message(
     [colors.red(LEAD.trimEnd()) + first.slice(LEAD.trimEnd().length), ...rest].join('\n'),
   );
-  if (fix !== null) output.message(`  ${symbols.arrow} ${fix}`);
+  if (fix !== null) output.message(fixLine(fix, output.stderrScreen));
   if (output.debug) output.message(trace(error));
   if (output.json && !documentWritten) {
     const code = expected ? error.code : 'unexpected';

@@ -5,8 +5,16 @@ import { systemRuntime, type Runtime } from '../platform/runtime.ts';
 import type { GlobalOptions } from './context.ts';
 import { EXIT } from './exit-codes.ts';
 import { reportFailure } from './failure.ts';
-import { createOutput, systemTerminal, type Output, type Terminal } from './output.ts';
+import {
+  createOutput,
+  systemTerminal,
+  type Output,
+  type OutputOptions,
+  type Terminal,
+} from './output.ts';
 import { createProgram } from './program.ts';
+import { suggestions, type Suggest } from './suggestions.ts';
+import { subcommand } from './table/shared.ts';
 
 export interface Surroundings {
   readonly terminal: Terminal;
@@ -40,12 +48,13 @@ async function run(
   let output: Output = createOutput(terminal, host.environment, flagsOf(args));
   const program = createProgram(
     async (options, action) => {
-      output = createOutput(terminal, host.environment, outputOptions(options));
+      const suggest = suggestions(program, options);
+      output = createOutput(terminal, host.environment, outputOptions(options, suggest));
       exitCode = await action({ output, host, runtime, options, takeInterrupts });
     },
     (text) => terminal.stdout.write(text),
   );
-  const takeInterrupts = exitOnInterrupt(EXIT.interrupted);
+  const takeInterrupts = exitOnInterrupt(EXIT.interrupted, () => output.progress(''));
   try {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
@@ -64,9 +73,9 @@ function systemSurroundings(): Surroundings {
   return { terminal: systemTerminal(), host: systemHost(), runtime: systemRuntime };
 }
 
-function outputOptions(options: GlobalOptions): Parameters<typeof createOutput>[2] {
+function outputOptions(options: GlobalOptions, suggest: Suggest): OutputOptions {
   const { json = false, quiet = false, debug = false, color } = options;
-  return { json, quiet, debug, color };
+  return { json, quiet, debug, color, suggest };
 }
 
 function noCommand(output: Output, help: string): number {
@@ -78,13 +87,14 @@ function noCommand(output: Output, help: string): number {
 }
 
 /** The flags of a command line that can't be parsed as a whole. */
-function flagsOf(args: readonly string[]): Parameters<typeof createOutput>[2] {
+function flagsOf(args: readonly string[]): OutputOptions {
   const has = (flag: string): boolean => args.includes(flag);
   return {
     json: has('--json'),
     quiet: has('--quiet'),
     debug: has('--debug'),
     color: !has('--no-color'),
+    suggest: (text) => text,
   };
 }
 
@@ -104,7 +114,7 @@ function helpFor(program: Command, args: readonly string[]): string {
   let command = program;
   const words = [program.name()];
   for (const word of args) {
-    const next = command.commands.find((one) => one.name() === word);
+    const next = subcommand(command, word);
     if (next === undefined) continue;
     command = next;
     words.push(word);

@@ -1,5 +1,6 @@
 import { fstatSync, writeFileSync } from 'node:fs';
 import { Chalk, type ChalkInstance } from 'chalk';
+import type { Suggest } from './suggestions.ts';
 
 /**
  * The terminal: the result goes to standard output, everything else to standard error. What may be
@@ -23,6 +24,8 @@ export interface Screen {
   readonly symbols: Symbols;
   /** The local clock's distance from UTC at a time, in minutes; without it times are in UTC. */
   readonly utcOffsetMinutes?: (atMs: number) => number;
+  /** Rewrites the commands in a text, so that they work for who called this one. */
+  readonly suggest?: Suggest;
 }
 
 interface Stream {
@@ -49,6 +52,8 @@ export interface OutputOptions {
   readonly debug: boolean;
   /** false for `--no-color`. */
   readonly color: boolean;
+  /** Rewrites the commands in a text, so that they work for who called this one. */
+  readonly suggest: Suggest;
 }
 
 export interface Output extends OutputOptions {
@@ -103,8 +108,17 @@ export function createOutput(
     // Block characters off a terminal would end in files and filters.
     symbols: stream.isTTY && isUtf8(environment) ? UNICODE : ASCII,
     utcOffsetMinutes: (atMs) => -new Date(atMs).getTimezoneOffset(),
+    suggest: options.suggest,
   });
   const stderrScreen = screenOf(stderr);
+  const { suggest } = options;
+  /** As JSON; what mends something (`fix`) as a screen shows it. */
+  const json = (value: unknown, indent?: number): string =>
+    JSON.stringify(
+      value,
+      (key, each: unknown) => (key === 'fix' && typeof each === 'string' ? suggest(each) : each),
+      indent,
+    );
   const say = (text: string): void => stderr.write(`${text}\n`);
   return {
     ...options,
@@ -120,8 +134,8 @@ export function createOutput(
       return stdout.closed;
     },
     result: (text) => stdout.write(`${text}\n`),
-    document: (value) => stdout.write(`${JSON.stringify(value, null, 2)}\n`),
-    line: (value) => stdout.write(`${JSON.stringify(value)}\n`),
+    document: (value) => stdout.write(`${json(value, 2)}\n`),
+    line: (value) => stdout.write(`${json(value)}\n`),
     note: (text) => {
       if (!options.quiet) say(`tokenctl: ${text}`);
     },

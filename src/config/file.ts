@@ -1,4 +1,4 @@
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { invalidInput } from '../budget/errors.ts';
 import type { EstimatorName } from '../budget/estimate.ts';
 import { readTextFile, fileProblem } from '../platform/files.ts';
@@ -7,6 +7,8 @@ import { readTextFile, fileProblem } from '../platform/files.ts';
 export interface Config {
   readonly database: { readonly database: string; readonly file: string } | null;
   readonly estimator: EstimatorName | null;
+  /** Where the alert log is, as a whole path. */
+  readonly alertFile: string | null;
 }
 
 export interface ConfigPlaces {
@@ -28,7 +30,7 @@ export async function loadConfig(places: ConfigPlaces): Promise<Config> {
     named === undefined
       ? [join(userDirectory, 'config.json'), join(systemDirectory, 'config.json')]
       : [resolve(directory, named)];
-  let config: Config = { database: null, estimator: null };
+  let config: Config = { database: null, estimator: null, alertFile: null };
   for (const file of files) {
     const text = read(file);
     if (text === null && named !== undefined) {
@@ -37,10 +39,13 @@ export async function loadConfig(places: ConfigPlaces): Promise<Config> {
     if (text === null) continue;
     // Only where there is a file: the checks cost more than the rest of a start.
     const { parseConfigFile } = await import('./schema.ts');
-    const { database, estimator } = parseConfigFile(text, file);
+    const { database, estimator, alerts } = parseConfigFile(text, file);
     config = {
       database: config.database ?? (database === undefined ? null : { database, file }),
       estimator: config.estimator ?? estimator ?? null,
+      alertFile:
+        config.alertFile ??
+        (alerts?.file === undefined ? null : resolve(dirname(file), alerts.file)),
     };
   }
   return config;

@@ -2,9 +2,15 @@ import * as z from 'zod/mini';
 import { invalidInput } from '../budget/errors.ts';
 import { ESTIMATORS } from '../budget/estimate.ts';
 
+const alerts = z.strictObject({
+  /** The alert log; a relative path starts at the configuration file's directory. */
+  file: z.optional(z.string()),
+});
+
 const configFile = z.strictObject({
   database: z.optional(z.string()),
   estimator: z.optional(z.enum(ESTIMATORS)),
+  alerts: z.optional(alerts),
 });
 
 export type ConfigFile = z.infer<typeof configFile>;
@@ -20,11 +26,16 @@ export function parseConfigFile(text: string, file: string): ConfigFile {
   const { success, data, error } = configFile.safeParse(raw);
   if (success) return data;
   const issue = error.issues[0];
-  const keys = Object.keys(configFile.shape).join(', ');
-  if (issue?.code === 'unrecognized_keys') {
-    throw invalidInput(file, `has no key "${issue.keys.join('", "')}"`, `the keys are: ${keys}`);
-  }
   const key = issue?.path.join('.') ?? '';
+  const keys = Object.keys((key === 'alerts' ? alerts : configFile).shape).join(', ');
+  if (issue?.code === 'unrecognized_keys') {
+    const unknown = issue.keys.join('", "');
+    const where = key === '' ? file : `${key} in ${file}`;
+    throw invalidInput(where, `has no key "${unknown}"`, `the keys are: ${keys}`);
+  }
+  if (key === 'alerts') {
+    throw invalidInput(`${key} in ${file}`, 'must be an object', `the keys are: ${keys}`);
+  }
   if (key === '') throw invalidInput(file, 'must be an object', `the keys are: ${keys}`);
   if (key === 'estimator') {
     throw invalidInput(`${key} in ${file}`, `must be one of ${ESTIMATORS.join(', ')}`);

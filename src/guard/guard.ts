@@ -83,6 +83,7 @@ export class Guard {
         id,
         usage: null,
         model: null,
+        stopReason: null,
         errorMessage,
       });
     }
@@ -92,7 +93,8 @@ export class Guard {
       id,
       usage: checked,
       model: checkName('usage.model', usage.model),
-      errorMessage: null,
+      stopReason: checkName('usage.stopReason', usage.stopReason),
+      errorMessage: errorText(usage.error),
     });
   }
 

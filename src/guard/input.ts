@@ -34,6 +34,10 @@ export interface Usage {
   readonly cacheCreationInputTokens?: number | null;
   readonly cacheReadInputTokens?: number | null;
   readonly model?: string;
+  /** Why the model stopped, in the provider's words; logged. */
+  readonly stopReason?: string | null;
+  /** What failed, where a call that failed was charged all the same; logged as a failure. */
+  readonly error?: unknown;
 }
 
 export interface CheckedEstimate {

@@ -137,11 +137,18 @@ const NO_USAGE: SettledUsage = {
   cacheReadTokens: 0,
 };
 
+/** What is logged with an ending. */
+interface EndNotes {
+  readonly errorMessage: string | null;
+  readonly model?: string | null;
+  readonly stopReason?: string | null;
+}
+
 function endedLog(
   id: string,
   state: EndedLog['state'],
   usage: SettledUsage,
-  command: { readonly errorMessage: string | null; readonly model?: string | null },
+  command: EndNotes,
 ): EndedLog {
   const { tokensIn, tokensOut, cacheCreationTokens, cacheReadTokens } = usage;
   return {
@@ -154,6 +161,7 @@ function endedLog(
     cacheReadTokens,
     errorMessage: command.errorMessage,
     model: command.model ?? null,
+    stopReason: command.stopReason ?? null,
   };
 }
 
@@ -204,7 +212,7 @@ function end(
   row: LogRow,
   state: EndedLog['state'],
   usage: SettledUsage,
-  command: { readonly errorMessage: string | null; readonly model?: string | null },
+  command: EndNotes,
 ): EndResult {
   const ended = endedLog(row.id, state, usage, command);
   return { outcome: endingOf(ended), ended };

@@ -36,6 +36,8 @@ interface SettleCommand {
   /** Null when it is unknown what was charged: the hold is charged in full. */
   readonly usage: SettledUsage | null;
   readonly model: string | null;
+  readonly stopReason: string | null;
+  /** What failed; null is a success. */
   readonly errorMessage: string | null;
 }
 

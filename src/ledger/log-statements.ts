@@ -102,6 +102,7 @@ export interface SqlEntry extends SqlPosition {
   idempotency_key: string | null;
   request_type: string | null;
   error_message: string | null;
+  stop_reason: string | null;
   expires_at_ms: number | null;
   ended_at_ms: number | null;
   verdict: string | null;
@@ -180,6 +181,7 @@ export function toEntry(row: SqlEntry): LogEntry {
     idempotencyKey: row.idempotency_key,
     requestType: row.request_type,
     error: row.error_message,
+    stopReason: row.stop_reason,
     expiresAtMs: row.expires_at_ms,
     endedAtMs: row.ended_at_ms,
     verdict: row.verdict,

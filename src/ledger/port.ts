@@ -63,6 +63,8 @@ export interface EndedLog {
   readonly errorMessage: string | null;
   /** Null keeps what the reservation said. */
   readonly model: string | null;
+  /** Why the model stopped. */
+  readonly stopReason: string | null;
 }
 
 /** One window of one scope; the global scope has the AI type null. */
@@ -116,6 +118,15 @@ export interface StoredRevision {
 
 type Answer<T> = T | Promise<T>;
 
+/** A statement that both databases understand, with parameters by name, `@name`. */
+export interface PlainStatement {
+  /** Under which PostgreSQL prepares it once. */
+  readonly name: string;
+  readonly sql: string;
+}
+
+type PlainValue = string | number | null;
+
 /** What a log row is to an operator: an open hold past its time counts as expired already. */
 export const REQUEST_STATES = [
   'held',
@@ -149,6 +160,7 @@ export interface LogEntry {
   readonly idempotencyKey: string | null;
   readonly requestType: string | null;
   readonly error: string | null;
+  readonly stopReason: string | null;
   readonly expiresAtMs: number | null;
   readonly endedAtMs: number | null;
   /** A denial's, as JSON. */
@@ -249,6 +261,8 @@ export interface Operations {
    * rollups stay. Open reservations stay, and on PostgreSQL rows that a foreign transaction has locked.
    */
   pruneLogs(beforeMs: number, limit: number, actor: string | null): Answer<number>;
+  /** Runs a statement on the tables beside the counts (alerts); the rows that it returns. */
+  query<R>(statement: PlainStatement, values: Readonly<Record<string, PlainValue>>): Answer<R[]>;
 }
 
 /** Log rows of one month and AI type that can be pruned. */

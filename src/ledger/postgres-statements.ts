@@ -1,4 +1,4 @@
-import { LOG_PARAMETER_TYPES, logStatements, type LogParameters } from './log-statements.ts';
+import { logStatements } from './log-statements.ts';
 import { SATURATED } from './values.ts';
 
 /** The statements of the PostgreSQL dialect. Rows travel as one array parameter a column. */
@@ -22,19 +22,24 @@ export const LOG_SQL = logStatements({
   from: COUNTED_LOGS,
   columns: `c.tokens_in, c.tokens_out, c.used AS charged, reserved_tokens, reserved_input_tokens,
     greatest(request_items, 1) AS request_items, greatest(denied_count, 1) AS denied_count, model_used, request_id,
-    idempotency_key, request_type, error_message, ${msOf('expires_at')} AS expires_at_ms,
+    idempotency_key, request_type, error_message, stop_reason, ${msOf('expires_at')} AS expires_at_ms,
     ${msOf('settled_at')} AS ended_at_ms, verdict`,
   failed: 'NOT coalesce(success, true)',
 });
 
 /** A statement with parameters by name, as PostgreSQL takes it: by number, and only those that it has. */
-export function byNumber(named: string, values: LogParameters): [string, unknown[]] {
+export function byNumber(
+  named: string,
+  values: Readonly<Record<string, unknown>>,
+  types: Readonly<Record<string, string>> = {},
+): [string, unknown[]] {
   const names: string[] = [];
-  const text = named.replaceAll(/@(\w+)/g, (_, name: keyof LogParameters) => {
+  const text = named.replaceAll(/@(\w+)/g, (_, name: string) => {
     if (!names.includes(name)) names.push(name);
-    return `$${String(names.indexOf(name) + 1)}::${LOG_PARAMETER_TYPES[name]}`;
+    const type = types[name];
+    return `$${String(names.indexOf(name) + 1)}${type === undefined ? '' : `::${type}`}`;
   });
-  return [text, names.map((name) => values[name as keyof LogParameters] ?? null)];
+  return [text, names.map((name) => values[name] ?? null)];
 }
 
 const sum = (column: string): string => `least(sum(${column}), ${SATURATED})::bigint AS ${column}`;
@@ -99,6 +104,7 @@ export const END_COLUMNS = {
   cache_read_tokens: 'bigint',
   error_message: 'text',
   model_used: 'text',
+  stop_reason: 'text',
 } as const;
 
 /**
@@ -111,7 +117,7 @@ const endLogs = (open: boolean, careful: boolean): string => `
       state = r.state, tokens_in = r.tokens_in, tokens_out = r.tokens_out, total_tokens = r.tokens_in + r.tokens_out,
       cache_creation_tokens = r.cache_creation_tokens, cache_read_tokens = r.cache_read_tokens,
       success = r.error_message IS NULL, error_message = r.error_message, model_used = coalesce(r.model_used, l.model_used),
-      settled_at = $9::timestamp
+      stop_reason = r.stop_reason, settled_at = $10::timestamp
     FROM ${rowsOf(END_COLUMNS)}
     WHERE l.id = r.id ${open ? `AND l.state || '' = 'reserved'` : ''}
       ${careful ? 'AND l.id IN (SELECT id FROM token_usage_logs WHERE id = ANY ($1) FOR NO KEY UPDATE SKIP LOCKED)' : ''}

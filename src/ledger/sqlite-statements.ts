@@ -27,7 +27,7 @@ export const LOG_SQL = logStatements({
     CASE WHEN state IN ('reserved', 'denied') THEN 0 ELSE ${CHARGED} END AS charged,
     ${clamped('reserved_tokens')}, ${clamped('reserved_input_tokens')}, max(request_items, 1) AS request_items,
     max(denied_count, 1) AS denied_count, CAST(model_used AS TEXT) AS model_used, CAST(request_id AS TEXT) AS request_id,
-    idempotency_key, CAST(request_type AS TEXT) AS request_type, CAST(error_message AS TEXT) AS error_message,
+    idempotency_key, CAST(request_type AS TEXT) AS request_type, CAST(error_message AS TEXT) AS error_message, CAST(stop_reason AS TEXT) AS stop_reason,
     ${msOf('expires_at')} AS expires_at_ms, ${msOf('settled_at')} AS ended_at_ms, CAST(verdict AS TEXT) AS verdict`,
   failed: `coalesce(success, 1) IN (0, 'false')`,
 });
@@ -41,7 +41,7 @@ const END_LOG = `
   UPDATE token_usage_logs SET
     charged_after_adjustment = CASE WHEN state = 'reserved' THEN ${NEWEST_ADJUSTMENT} ELSE charged_after_adjustment END,
     state = ?, tokens_in = ?, tokens_out = ?, total_tokens = ?, cache_creation_tokens = ?, cache_read_tokens = ?,
-    success = ?, error_message = ?, model_used = coalesce(?, model_used), settled_at = ?
+    success = ?, error_message = ?, model_used = coalesce(?, model_used), stop_reason = ?, settled_at = ?
   WHERE id = ?`;
 
 const HOUR = `strftime('%Y-%m-%dT%H', counted_at_ms / 1000, 'unixepoch')`;

@@ -42,10 +42,14 @@ function actor(): string | null {
 
 /**
  * Ends the process at once when the user presses Ctrl-C; the databases roll back what was open.
+ * @param tidy what is done before, such as cleaning the terminal
  * @returns what takes that back, for a command that stops by itself
  */
-export function exitOnInterrupt(exitCode: number): () => void {
-  const end = (): never => process.exit(exitCode);
+export function exitOnInterrupt(exitCode: number, tidy: () => void): () => void {
+  const end = (): never => {
+    tidy();
+    process.exit(exitCode);
+  };
   process.on('SIGINT', end);
   return () => process.off('SIGINT', end);
 }

@@ -57,6 +57,12 @@ describe('what counts as text', () => {
     expect(promptParts({ system, messages }).texts).toContain('be brief');
   });
 
+  it('what else the model reads, as its JSON', () => {
+    const messages = [{ role: 'user', content: 'hi' }];
+    const { texts, tools } = promptParts({ messages, extras: [{ type: 'json_schema' }, 'x'] });
+    expect([[...texts].sort(), tools]).toEqual([['"x"', 'hi', '{"type":"json_schema"}'], 0]);
+  });
+
   it('tool definitions, as their JSON', () => {
     const tool = { name: 'get_weather', input_schema: { type: 'object' } };
     const found = promptParts({ messages: [], tools: [tool] });

@@ -63,9 +63,13 @@ function expectDocument({ stdout, stderr }: CliResult, name: DocumentName): void
 
 describe('the table', () => {
   it('has every command of the program', () => {
-    const names = ({ commands }: Command, words: readonly string[]): string[] => [
+    // What the shells ask for is hidden, and never prints an error or a document.
+    const visible = (command: Command): Command[] => command.createHelp().visibleCommands(command);
+    const names = (command: Command, words: readonly string[]): string[] => [
       words.join(' '),
-      ...commands.flatMap((command) => names(command, [...words, command.name()])),
+      ...command.commands
+        .filter((each) => visible(command).includes(each))
+        .flatMap((each) => names(each, [...words, each.name()])),
     ];
     const program = createProgram(
       async () => undefined,
@@ -94,7 +98,7 @@ describe.concurrent('help', () => {
     const { code, stdout, stderr } = await emptyCli().run([...words, '--help']);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toContain(`Usage: ${name} `);
-    if (ways.length > 0) expect(stdout).toMatch(/\nExamples:\n {2}tokenctl /);
+    if (ways.length > 0) expect(stdout).toMatch(/\nExamples:\n {2}\S/);
     const long = stdout.split('\n').filter((line) => line.length > 80 && /\S\s+\S/.test(line));
     expect(long).toEqual([]);
   });

@@ -192,6 +192,7 @@ describe('the lines of the log', () => {
     idempotencyKey: null,
     requestType: 'direct',
     error: 'HTTP 529: the provider is overloaded, and asks to try again in a while',
+    stopReason: null,
     expiresAtMs: null,
     endedAtMs: null,
     verdict: null,

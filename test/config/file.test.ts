@@ -28,7 +28,7 @@ describe('configuration files', () => {
   }
 
   it('may be missing', async () => {
-    expect(await load()).toEqual({ database: null, estimator: null });
+    expect(await load()).toEqual({ database: null, estimator: null, alertFile: null });
   });
 
   it("lets the user's win over the system's, key by key", async () => {
@@ -37,7 +37,13 @@ describe('configuration files', () => {
     expect(await load()).toEqual({
       database: { database: 'file:user.db', file: user },
       estimator: 'bytes',
+      alertFile: null,
     });
+  });
+
+  it('put the alert log beside the file that names it', async () => {
+    write('user/config.json', { alerts: { file: 'log/alerts.json' } });
+    expect((await load()).alertFile).toBe(join(directory, 'user/log/alerts.json'));
   });
 
   it('reads only the file that was named', async () => {
@@ -46,6 +52,7 @@ describe('configuration files', () => {
     expect(await load('own.json')).toEqual({
       database: { database: 'x.db', file },
       estimator: null,
+      alertFile: null,
     });
     await expect(load('none.json')).rejects.toMatchObject({ field: '--config' });
   });
@@ -54,6 +61,7 @@ describe('configuration files', () => {
     [{ databse: 'x' }, /has no key "databse"/],
     [{ estimator: 'guess' }, /estimator in .*config.json: must be one of words, calibrated, bytes/],
     [{ database: 1 }, /database in .*config.json: must be text/],
+    [{ alerts: 'x' }, /alerts in .*config.json: must be an object/],
     [[], /must be an object/],
     ['{', /is not JSON/],
   ])('refuses %j', async (content, message) => {

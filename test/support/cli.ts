@@ -25,6 +25,8 @@ export interface Cli {
   database: string;
   run(args: string[], options?: CliOptions): Promise<CliResult>;
   start(args: string[], options?: CliOptions): ChildProcess;
+  /** Runs a line of a shell, in which `tokenctl` is this command line. */
+  shell(line: string): Promise<CliResult>;
 }
 
 /** Takes from root what lets it write where the modes of files say that it may not. */
@@ -39,11 +41,8 @@ const BOUND_BY_MODES =
  * the caller's to remove, so that tests may run beside each other.
  */
 export function temporaryCli({ boundByModes = false, home = temporaryDirectory() } = {}): Cli {
-  const start = (args: string[], { env = {}, shell }: CliOptions = {}): ChildProcess => {
-    const inShell = shell === undefined ? [] : ['bash', '-c', shell, 'bash'];
-    const bound = boundByModes ? BOUND_BY_MODES : [];
-    const words = [...inShell, ...bound, process.execPath, BINARY, ...args];
-    return spawn(words[0]!, words.slice(1), {
+  const spawned = (words: string[], { env = {} }: CliOptions = {}): ChildProcess =>
+    spawn(words[0]!, words.slice(1), {
       cwd: home,
       env: {
         PATH: process.env['PATH'] ?? '',
@@ -55,12 +54,20 @@ export function temporaryCli({ boundByModes = false, home = temporaryDirectory()
       },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
+  const start = (args: string[], options: CliOptions = {}): ChildProcess => {
+    const inShell = options.shell === undefined ? [] : ['bash', '-c', options.shell, 'bash'];
+    const bound = boundByModes ? BOUND_BY_MODES : [];
+    return spawned([...inShell, ...bound, process.execPath, BINARY, ...args], options);
   };
   return {
     home,
     database: join(home, 'data', 'tokenctl', 'tokenctl.db'),
     start,
     run: (args, options = {}) => finished(start(args, options), options.input ?? ''),
+    shell: (line) =>
+      finished(
+        spawned(['sh', '-c', `tokenctl() { '${process.execPath}' '${BINARY}' "$@"; }\n${line}`]),
+      ),
   };
 }
 

@@ -158,7 +158,7 @@ export async function rollbackLimits(
   text: string,
   options: ChangeOptions,
 ): Promise<number> {
-  const number = parseCount('REV', text, 1, MAX_REVISION);
+  const number = parseCount('REV', text, 1, MAX_REVISION, 'tokenctl limits history');
   const reason = options.reason ?? `back to revision ${String(number)}`;
   const restore = async (_: Settings, app: App): Promise<Settings> => {
     const { settings } = await app.limitRevision(number);

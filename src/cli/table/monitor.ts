@@ -5,13 +5,21 @@ export function addMonitor(program: Command, does: Does): void {
   program
     .command('monitor')
     .description(
-      'the state of the budget again and again, a line a check; with --json a document a line',
+      'the state of the budget again and again, a line a check; with --json a document a line. Raises alerts on the console and in token_usage_alerts.json',
     )
     .option('--interval <seconds>', 'seconds between checks: 1 to 86400 (default: 60)')
     .option('--once', 'check once; exits 4 when the database does not answer')
+    .option(
+      '--no-alerts',
+      'only look: raise nothing and write nothing (for a role that may only read)',
+    )
     .addHelpText(
       'after',
-      examples('tokenctl monitor --interval 10', 'tokenctl monitor --once --json'),
+      examples(
+        'tokenctl monitor --interval 10',
+        'tokenctl monitor --once --json',
+        'tokenctl monitor --no-alerts',
+      ),
     )
     .action(
       does(async (context, options) =>

@@ -1,3 +1,4 @@
+import type { Command } from 'commander';
 import type { CommandContext } from '../context.ts';
 
 /** What the entries of the command table share. */
@@ -14,4 +15,9 @@ export const DRY_RUN = 'show what would change, and change nothing';
 
 export function examples(...lines: readonly string[]): string {
   return `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
+}
+
+/** The subcommand of this name. */
+export function subcommand(command: Command, name: string): Command | undefined {
+  return command.commands.find((one) => one.name() === name);
 }

@@ -30,7 +30,8 @@ export function explainView(
 const LABEL_WIDTH = 'Reserved  '.length;
 
 function facts(entry: LogEntry, sameName: number): [string, string][] {
-  const { requestId, idempotencyKey, model, error, endedAtMs, expiresAtMs, atMs } = entry;
+  const { requestId, idempotencyKey, model, error, stopReason, endedAtMs, expiresAtMs, atMs } =
+    entry;
   const timed = (at: number): string => timeText(isoTime(at));
   const lines: [string, string | null][] = [
     ['Request', requestId === null ? null : `${oneLine(requestId)}${newestOf(sameName)}`],
@@ -47,6 +48,7 @@ function facts(entry: LogEntry, sameName: number): [string, string][] {
     ['Expires', entry.state === 'held' && expiresAtMs !== null ? timed(expiresAtMs) : null],
     ['Reserved', reservedText(entry)],
     ['Model', model === null ? null : oneLine(model)],
+    ['Stopped', stopReason === null ? null : oneLine(stopReason)],
     ['Logged by', entry.requestType === null ? null : oneLine(entry.requestType)],
     ['Error', error === null || entry.state === 'denied' ? null : oneLine(error)],
   ];

@@ -26,6 +26,8 @@ export interface RequestDocument {
   readonly idempotencyKey: string | null;
   readonly requestType: string | null;
   readonly error: string | null;
+  /** Why the model stopped, in the provider's words. */
+  readonly stopReason: string | null;
   readonly expiresAt: IsoTime | null;
   readonly endedAt: IsoTime | null;
 }
@@ -47,6 +49,7 @@ export function requestDocument(entry: LogEntry): RequestDocument {
     idempotencyKey: entry.idempotencyKey,
     requestType: entry.requestType,
     error: entry.error,
+    stopReason: entry.stopReason,
     expiresAt: timeOf(entry.expiresAtMs),
     endedAt: timeOf(entry.endedAtMs),
   };

@@ -1,5 +1,7 @@
+import type { MonitorCheck } from '../../app.ts';
 import type { Percent } from '../../budget/levels.ts';
-import type { IsoTime } from '../../budget/windows.ts';
+import { isoTime, type IsoTime } from '../../budget/windows.ts';
+import type { Alert } from '../../ledger/alerts.ts';
 import type { Binding } from '../../ledger/binding.ts';
 import type { StatusReport } from '../../ledger/status.ts';
 import type { Screen } from '../output.ts';
@@ -21,10 +23,24 @@ export interface MonitorLine {
   readonly limit: number | null;
   readonly largestAdmissible: number | null;
   readonly binding: Binding | null;
+  /** What is raised now, and what only holds reach and has not lasted yet; empty when lost. */
+  readonly alerts: readonly OpenAlert[];
+  /** Since when the database has not answered; null when it does. */
+  readonly lostSince: IsoTime | null;
   readonly error: { readonly code: string; readonly message: string } | null;
 }
 
-export function monitorLine(report: StatusReport): MonitorLine {
+/** An alert that is not over. */
+interface OpenAlert {
+  readonly level: Alert['level'];
+  readonly state: 'pending' | 'raised';
+  readonly message: string;
+  /** When it was first seen, and raised. */
+  readonly seenAt: IsoTime;
+  readonly raisedAt: IsoTime | null;
+}
+
+export function monitorLine({ report, open }: Pick<MonitorCheck, 'report' | 'open'>): MonitorLine {
   const month = report.windows.find((row) => row.scope === 'global' && row.window === 'month');
   return {
     schemaVersion: 1,
@@ -37,12 +53,21 @@ export function monitorLine(report: StatusReport): MonitorLine {
     limit: month?.limit ?? null,
     largestAdmissible: report.largestAdmissible,
     binding: report.binding,
+    alerts: open.map(({ level, state, message, seenAtMs, raisedAtMs }) => ({
+      ...{ level, state: state === 'pending' ? state : 'raised', message },
+      ...{ seenAt: isoTime(seenAtMs), raisedAt: raisedAtMs === null ? null : isoTime(raisedAtMs) },
+    })),
+    lostSince: null,
     error: null,
   };
 }
 
 /** A check that the database did not answer. */
-export function lostLine(time: string, code: string, message: string): MonitorLine {
+export function lostLine(
+  time: IsoTime,
+  lostSince: IsoTime,
+  { code, message }: { readonly code: string; readonly message: string },
+): MonitorLine {
   return {
     schemaVersion: 1,
     time,
@@ -54,6 +79,8 @@ export function lostLine(time: string, code: string, message: string): MonitorLi
     limit: null,
     largestAdmissible: null,
     binding: null,
+    alerts: [],
+    lostSince,
     error: { code, message },
   };
 }
@@ -61,7 +88,8 @@ export function lostLine(time: string, code: string, message: string): MonitorLi
 export function monitorText(line: MonitorLine, screen: Screen): string {
   const time = `${line.time.slice(0, 19)}Z`;
   if (line.level === null) {
-    return `${time}  ${screen.colors.red('LOST')}  ${line.error?.message ?? ''}`;
+    const since = line.lostSince === null ? '' : `since ${line.lostSince.slice(0, 19)}Z  `;
+    return `${time}  ${screen.colors.red('LOST')}  ${since}${line.error?.message ?? ''}`;
   }
   const { used, held, limit, binding, largestAdmissible } = line;
   const rule = binding === null ? 'no limit binds' : `${ruleText(binding)} binds`;

@@ -1,16 +1,9 @@
+import { count, limitText } from '../../budget/tokens.ts';
 import type { Screen } from '../output.ts';
 
 /** Words and numbers as every screen writes them. Pure. */
 
-/** 18059974 → '18,059,974'. Not Intl: building a formatter costs more than a whole view. */
-export function count(value: number): string {
-  return String(value).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
-}
-
-/** A limit, or 'off'. */
-export function limitText(limit: number | null): string {
-  return limit === null ? 'off' : count(limit);
-}
+export { count, limitText };
 
 /** `1 request`, `2 requests`. */
 export function counted(value: number, singular: string, plural = `${singular}s`): string {
@@ -104,6 +97,11 @@ function together(text: string): string {
 }
 
 const NO_BREAK = '\u00a0';
+
+/** What to do next, under what it mends. It stays on one line, so that a command can be copied. */
+export function fixLine(fix: string, { symbols, suggest }: Screen, indent = 2): string {
+  return `${' '.repeat(indent)}${symbols.arrow} ${suggest === undefined ? fix : suggest(fix)}`;
+}
 
 /** Another program's text as one line: nothing in it can move the cursor or break a line. */
 export function oneLine(text: string): string {

@@ -1,0 +1,86 @@
+import { windowAt } from '../budget/windows.ts';
+import {
+  insertAlert,
+  openAlerts,
+  postDelivery,
+  removeAlert,
+  updateAlert,
+  type Alert,
+  type AlertEvent,
+} from '../ledger/alerts.ts';
+import type { Operations } from '../ledger/port.ts';
+import type { Snapshot } from '../ledger/snapshot.ts';
+import type { Step } from '../ledger/steps.ts';
+import { alertData, alertMessage, evaluate, type MonthState } from './evaluate.ts';
+
+/** Where an event goes when it happens. */
+export type Routes = Readonly<Record<AlertEvent, readonly string[]>>;
+
+export interface Raised {
+  /** What is pending or raised now, the oldest first. */
+  readonly open: readonly Alert[];
+  /** When a level that only holds reach will have lasted, in ms; null when none waits. */
+  readonly lookAgainAtMs: number | null;
+}
+
+/**
+ * Raises and resolves what this instant asks for, in the transaction that read it: so that several
+ * monitors raise one alert, and a crash neither loses nor repeats it. Each change goes into the outbox.
+ */
+export function* raiseAlerts(
+  ops: Operations,
+  snapshot: Snapshot,
+  routes: Routes,
+  newId: () => string,
+): Step<Raised> {
+  const state = monthState(snapshot);
+  const { nowMs } = state;
+  const before = yield* openAlerts(ops);
+  const changes = evaluate(state, before);
+  const gone = new Set<Alert>([...changes.resolve, ...changes.drop]);
+  for (const alert of changes.resolve) {
+    const resolved: Alert = { ...alert, state: 'resolved', resolvedAtMs: nowMs };
+    yield* updateAlert(ops, resolved);
+    yield* post(ops, resolved, 'resolved', routes);
+  }
+  for (const { id } of changes.drop) yield* removeAlert(ops, id);
+  const open = before.filter((alert) => !gone.has(alert) && alert !== changes.raise?.pending);
+  if (changes.raise !== null) {
+    const { level, pending } = changes.raise;
+    const fresh = pending ?? newAlert(level, state, newId());
+    const data = alertData(state, level);
+    const message = alertMessage(level, data, state);
+    const raised: Alert = { ...fresh, state: 'raised', data, message, raisedAtMs: nowMs };
+    yield* pending === null ? insertAlert(ops, raised) : updateAlert(ops, raised);
+    yield* post(ops, raised, 'raised', routes);
+    open.push(raised);
+  }
+  for (const level of changes.wait) {
+    const waiting = newAlert(level, state, newId());
+    yield* insertAlert(ops, waiting);
+    open.push(waiting);
+  }
+  return { open, lookAgainAtMs: changes.lookAgainAtMs };
+}
+
+function* post(ops: Operations, alert: Alert, event: AlertEvent, routes: Routes): Step<void> {
+  for (const channel of routes[event]) yield* postDelivery(ops, alert, event, channel);
+}
+
+function monthState({ nowMs, windows, limits }: Snapshot): MonthState {
+  const month = windowAt('month', nowMs);
+  const row = windows.find(
+    ({ aiType, kind, start }) => aiType === null && kind === 'month' && start === month.start,
+  );
+  return { nowMs, month, used: row?.used ?? 0, held: row?.held ?? 0, limits: limits.limits };
+}
+
+function newAlert(level: Alert['level'], state: MonthState, id: string): Alert {
+  const data = alertData(state, level);
+  return {
+    ...{ id, kind: 'level', level, aiType: null },
+    ...{ windowKind: 'month', windowStart: state.month.start },
+    ...{ state: 'pending', message: alertMessage(level, data, state), data },
+    ...{ seenAtMs: state.nowMs, raisedAtMs: null, resolvedAtMs: null },
+  };
+}

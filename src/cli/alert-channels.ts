@@ -1,0 +1,38 @@
+import { join, resolve } from 'node:path';
+import type { Channel } from '../alerts/channel.ts';
+import { configOf, type CommandContext } from './context.ts';
+
+/** The alert log's name, in the user's data directory unless it is put elsewhere. */
+const ALERT_LOG = 'token_usage_alerts.json';
+
+/** The channels that a monitor tells: its console, and the alert log. @throws invalid_input */
+export async function channelsOf(context: CommandContext): Promise<Channel[]> {
+  const { fileChannel } = await import('../alerts/channels/file.ts');
+  return [consoleChannel(context), fileChannel(await alertLogOf(context))];
+}
+
+/** TOKENCTL_ALERTS_FILE, else the configuration's `alerts.file`, else in the user's data directory. */
+async function alertLogOf(context: CommandContext): Promise<string> {
+  const { environment, directory, dataDirectory } = context.host;
+  const named = environment['TOKENCTL_ALERTS_FILE']?.trim() ?? '';
+  if (named !== '') return resolve(directory, named);
+  return (await configOf(context)).alertFile ?? join(dataDirectory, ALERT_LOG);
+}
+
+/** Says on standard error what is raised, and what is over. */
+function consoleChannel({ output }: CommandContext): Channel {
+  return {
+    name: 'console',
+    events: ['raised', 'resolved'],
+    send: ({ level, message }, event) => {
+      const { red, green } = output.stderrScreen.colors;
+      const word = level.toUpperCase();
+      output.message(
+        event === 'raised'
+          ? `tokenctl: ${red(word)} ${message}`
+          : `tokenctl: ${green('resolved')} ${word}, which was: ${message}`,
+      );
+      return Promise.resolve();
+    },
+  };
+}

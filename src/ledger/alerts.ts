@@ -1,0 +1,214 @@
+import type { Level } from '../budget/levels.ts';
+import type { WindowKind } from '../budget/windows.ts';
+import type { Operations, PlainStatement } from './port.ts';
+import { step, type Step } from './steps.ts';
+import { fromScope, scopeOf } from './values.ts';
+
+/** The tables `alerts` and `alert_deliveries`: what was raised, and the outbox of its deliveries. */
+
+export type AlertLevel = Exclude<Level, 'ok'>;
+type AlertKind = 'level';
+/**
+ * pending: reached by holds alone, which must last before it is raised. raised until it is resolved,
+ * which arms it again.
+ */
+type AlertState = 'pending' | 'raised' | 'resolved';
+/** What a delivery tells: that it was raised, or that it is over. */
+export type AlertEvent = 'raised' | 'resolved';
+
+/** The numbers of an alert at the moment that it was seen or raised, in tokens. */
+export interface AlertData {
+  readonly used: number;
+  readonly held: number;
+  readonly limit: number;
+  /** used + held of the limit, two decimals, rounded down. */
+  readonly percent: number;
+  /** From where on the level is reached. */
+  readonly threshold: number;
+  /** When the window ends, ISO 8601. */
+  readonly resetsAt: string;
+}
+
+export interface Alert {
+  readonly id: string;
+  readonly kind: AlertKind;
+  readonly level: AlertLevel;
+  /** Whose window it is; null is the global scope. */
+  readonly aiType: string | null;
+  readonly windowKind: WindowKind;
+  readonly windowStart: string;
+  readonly state: AlertState;
+  readonly message: string;
+  readonly data: AlertData;
+  readonly seenAtMs: number;
+  readonly raisedAtMs: number | null;
+  readonly resolvedAtMs: number | null;
+}
+
+/** A delivery that was taken to be tried now. */
+export interface Delivery {
+  readonly alert: Alert;
+  readonly event: AlertEvent;
+  readonly channel: string;
+  /** Which try this is, from 1. */
+  readonly tries: number;
+}
+
+interface SqlAlert {
+  id: string;
+  kind: AlertKind;
+  level: AlertLevel;
+  scope_kind: string;
+  scope_name: string;
+  window_kind: WindowKind;
+  window_start: string;
+  state: AlertState;
+  message: string;
+  data: string;
+  seen_at_ms: number;
+  raised_at_ms: number | null;
+  resolved_at_ms: number | null;
+}
+
+interface SqlDelivery extends SqlAlert {
+  event: AlertEvent;
+  channel: string;
+  tries: number;
+}
+
+const COLUMNS = `id, kind, level, scope_kind, scope_name, window_kind, window_start, alerts.state, message, data,
+  seen_at_ms, raised_at_ms, resolved_at_ms`;
+
+const SQL = {
+  open: {
+    name: 'open_alerts',
+    sql: `SELECT ${COLUMNS} FROM alerts WHERE state IN ('pending', 'raised') ORDER BY seen_at_ms, id`,
+  },
+  newest: {
+    name: 'newest_alerts',
+    sql: `SELECT ${COLUMNS} FROM alerts WHERE state <> 'pending' ORDER BY seen_at_ms DESC, id DESC LIMIT @limit`,
+  },
+  insert: {
+    name: 'insert_alert',
+    sql: `INSERT INTO alerts (id, kind, level, scope_kind, scope_name, window_kind, window_start, state, message,
+        data, seen_at_ms, raised_at_ms, resolved_at_ms)
+      VALUES (@id, @kind, @level, @scopeKind, @scopeName, @windowKind, @windowStart, @state, @message, @data,
+        @seenAtMs, @raisedAtMs, @resolvedAtMs)`,
+  },
+  update: {
+    name: 'update_alert',
+    sql: `UPDATE alerts SET state = @state, message = @message, data = @data, raised_at_ms = @raisedAtMs,
+      resolved_at_ms = @resolvedAtMs WHERE id = @id`,
+  },
+  remove: { name: 'remove_alert', sql: 'DELETE FROM alerts WHERE id = @id' },
+  post: {
+    name: 'post_delivery',
+    sql: `INSERT INTO alert_deliveries (alert_id, event, channel, next_try_at_ms) VALUES (@id, @event, @channel, @at)`,
+  },
+  due: {
+    name: 'due_deliveries',
+    sql: `SELECT ${COLUMNS}, event, channel, tries FROM alert_deliveries JOIN alerts ON alerts.id = alert_id
+      WHERE alert_deliveries.state = 'waiting' AND next_try_at_ms <= @now AND channel = @channel
+      ORDER BY next_try_at_ms, seen_at_ms, id LIMIT @limit`,
+  },
+  take: {
+    name: 'take_delivery',
+    sql: `UPDATE alert_deliveries SET tries = tries + 1, next_try_at_ms = @nextTryAtMs
+      WHERE alert_id = @id AND event = @event AND channel = @channel`,
+  },
+  end: {
+    name: 'end_delivery',
+    sql: `UPDATE alert_deliveries SET state = @state, last_error = @error, delivered_at_ms = @deliveredAtMs
+      WHERE alert_id = @id AND event = @event AND channel = @channel`,
+  },
+} satisfies Record<string, PlainStatement>;
+
+/** What is pending or raised, the oldest first. */
+export function* openAlerts(ops: Operations): Step<Alert[]> {
+  return (yield* step(ops.query<SqlAlert>(SQL.open, {}))).map(toAlert);
+}
+
+/** The newest that were raised, the newest first. */
+export function* newestAlerts(ops: Operations, limit: number): Step<Alert[]> {
+  return (yield* step(ops.query<SqlAlert>(SQL.newest, { limit }))).map(toAlert);
+}
+
+export function* insertAlert(ops: Operations, alert: Alert): Step<void> {
+  const [scopeKind, scopeName] = scopeOf(alert.aiType);
+  const { id, kind, level, windowKind, windowStart, seenAtMs } = alert;
+  const values = { ...changing(alert), id, kind, level, windowKind, windowStart, seenAtMs };
+  yield* step(ops.query(SQL.insert, { ...values, scopeKind, scopeName }));
+}
+
+/** Sets what may change: state, message, numbers and times. */
+export function* updateAlert(ops: Operations, alert: Alert): Step<void> {
+  yield* step(ops.query(SQL.update, { ...changing(alert), id: alert.id }));
+}
+
+export function* removeAlert(ops: Operations, id: string): Step<void> {
+  yield* step(ops.query(SQL.remove, { id }));
+}
+
+/** Puts a delivery into the outbox, to be tried at once. */
+export function* postDelivery(
+  ops: Operations,
+  alert: Alert,
+  event: AlertEvent,
+  channel: string,
+): Step<void> {
+  yield* step(ops.query(SQL.post, { id: alert.id, event, channel, at: ops.nowMs }));
+}
+
+/**
+ * Takes what is due for a channel, the oldest first. Until `nextTryAtMs` nobody else takes it; after
+ * that it is due again, unless it was ended.
+ */
+export function* takeDeliveries(
+  ops: Operations,
+  channel: string,
+  limit: number,
+  nextTryAtMs: (tries: number) => number,
+): Step<Delivery[]> {
+  const rows = yield* step(ops.query<SqlDelivery>(SQL.due, { now: ops.nowMs, channel, limit }));
+  const taken: Delivery[] = [];
+  for (const row of rows) {
+    const tries = row.tries + 1;
+    const { id, event } = row;
+    yield* step(ops.query(SQL.take, { id, event, channel, nextTryAtMs: nextTryAtMs(tries) }));
+    taken.push({ alert: toAlert(row), event, channel, tries });
+  }
+  return taken;
+}
+
+/** Ends a try: null is a success; an error leaves it to be tried again unless it was the last. */
+export function* endDelivery(
+  ops: Operations,
+  { alert, event, channel }: Delivery,
+  failure: { readonly error: string; readonly last: boolean } | null,
+): Step<void> {
+  const state = failure === null ? 'delivered' : failure.last ? 'dead' : 'waiting';
+  const deliveredAtMs = failure === null ? ops.nowMs : null;
+  const error = failure?.error ?? null;
+  yield* step(ops.query(SQL.end, { id: alert.id, event, channel, state, error, deliveredAtMs }));
+}
+
+function changing({ state, message, data, raisedAtMs, resolvedAtMs }: Alert) {
+  return { state, message, data: JSON.stringify(data), raisedAtMs, resolvedAtMs };
+}
+
+function toAlert(row: SqlAlert): Alert {
+  return {
+    id: row.id,
+    kind: row.kind,
+    level: row.level,
+    aiType: fromScope(row.scope_kind, row.scope_name),
+    windowKind: row.window_kind,
+    windowStart: row.window_start,
+    state: row.state,
+    message: row.message,
+    data: JSON.parse(row.data) as AlertData,
+    seenAtMs: row.seen_at_ms,
+    raisedAtMs: row.raised_at_ms,
+    resolvedAtMs: row.resolved_at_ms,
+  };
+}
