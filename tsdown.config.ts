@@ -16,10 +16,10 @@ const common: UserConfig = {
  * completion and help topics) stays outside.
  */
 const atStart = [
-  /src[\\/](cli[\\/](?!completion|topics|commands[\\/](complet|help))|platform[\\/]|app\.ts|version\.ts)/,
+  /src[\\/](cli[\\/](?!completion|topics|live|views[\\/]live|commands[\\/](complet|help))|platform[\\/]|app\.ts|version\.ts)/,
   /src[\\/]config[\\/](?!schema|limits-file)/,
   /src[\\/]budget[\\/](?!estimate|prompt-content|rejudge)/,
-  /src[\\/]ledger[\\/](?!schema|postgres|sqlite|limit-effect|health)/,
+  /src[\\/]ledger[\\/](?!schema|postgres|sqlite|limit-effect|pulse|health)/,
 ];
 
 /**

@@ -13,6 +13,7 @@ import { limitsReader, type LimitsInForce } from './ledger/limits-in-force.ts';
 import type { FoundRequest, LogQuery } from './ledger/log.ts';
 import type { Connection, LogEntry } from './ledger/port.ts';
 import { planPrune, pruneLogs, type PrunePlan } from './ledger/prune.ts';
+import type { Pulse } from './ledger/pulse.ts';
 import {
   resetUsage,
   undoReset,
@@ -206,6 +207,12 @@ export class App {
     const { watchLedger } = await import('./alerts/watch.ts');
     const { snapshot, ...rest } = await watchLedger(this.ledger, channels, this.#runtime);
     return { report: statusReport(snapshot, this.location), ...rest };
+  }
+
+  /** The status with the last hours and denials, at this instant; null is all AI types. @throws ledger_unavailable */
+  async pulse(aiType: string | null): Promise<Pulse> {
+    const { readPulse } = await import('./ledger/pulse.ts');
+    return readPulse(this.ledger, this.location, aiType);
   }
 
   /** A dry admission; a lost ledger denies. */

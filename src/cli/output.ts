@@ -15,6 +15,8 @@ export interface Symbols {
   readonly full: string;
   readonly held: string;
   readonly empty: string;
+  /** Bars of a sparkline, from nothing to the peak. */
+  readonly heights: string;
 }
 
 /** What a view needs to know of the place where it is shown. */
@@ -44,6 +46,19 @@ export interface Terminal {
   readonly stdinIsTTY: boolean;
   /** Where a person is asked: never the stream that holds the result. */
   openDialogue(): { readonly input: NodeJS.ReadableStream; readonly output: NodeJS.WritableStream };
+  openCanvas(): Canvas;
+}
+
+/** A terminal that one view draws on by itself, and whose keys it gets. */
+export interface Canvas {
+  readonly size: { readonly columns: number; readonly rows: number };
+  /** Text and control sequences, as they are. */
+  write(text: string): void;
+  /**
+   * Gives each key at once and unseen, Ctrl-C and Ctrl-Z too, until it is taken back by what this
+   * returns.
+   */
+  listen(onKeys: (keys: string) => void, onResize: () => void): () => void;
 }
 
 export interface OutputOptions {
@@ -64,6 +79,9 @@ export interface Output extends OutputOptions {
   /** Both ends are a person's terminal, so that questions can be asked. */
   readonly interactive: boolean;
   readonly openDialogue: Terminal['openDialogue'];
+  /** The result goes to a terminal that can be redrawn, and keys come from one. */
+  readonly drawable: boolean;
+  readonly openCanvas: Terminal['openCanvas'];
   /** Nobody reads the result any more, or it can't be written. */
   readonly closed: boolean;
   /** The result, for people. */
@@ -85,10 +103,12 @@ export interface Output extends OutputOptions {
 export const UNICODE: Symbols = {
   ...{ tick: '✓', cross: '✗', arrow: '→' },
   ...{ full: '█', held: '▒', empty: '░' },
+  heights: '▁▂▃▄▅▆▇█',
 };
 export const ASCII: Symbols = {
   ...{ tick: 'ok', cross: 'NO', arrow: '->' },
   ...{ full: '#', held: '=', empty: '.' },
+  heights: '_.:-=+*#',
 };
 
 const DEFAULT_WIDTH = 80;
@@ -130,6 +150,10 @@ export function createOutput(
       return terminal.stdinIsTTY && stderr.isTTY;
     },
     openDialogue: () => terminal.openDialogue(),
+    get drawable() {
+      return stdout.isTTY && terminal.stdinIsTTY && environment['TERM'] !== 'dumb';
+    },
+    openCanvas: () => terminal.openCanvas(),
     get closed() {
       return stdout.closed;
     },
@@ -176,15 +200,47 @@ export function isUtf8(environment: Environment): boolean {
 
 /** The real terminal. A reader that goes away (`| head`) ends the writing, not the command. */
 export function systemTerminal(): Terminal {
+  const stdout = streamOf(process.stdout);
   return {
-    stdout: streamOf(process.stdout),
+    stdout,
     stderr: streamOf(process.stderr),
     // Reading process.stdin opens it, which a start need not pay for.
     get stdinIsTTY() {
       return process.stdin.isTTY;
     },
     openDialogue: () => ({ input: process.stdin, output: process.stderr }),
+    openCanvas: () => canvasOn(stdout),
   };
+}
+
+const DEFAULT_HEIGHT = 24;
+
+function canvasOn(stream: Stream): Canvas {
+  const { stdin, stdout } = process;
+  return {
+    get size() {
+      return { columns: stdout.columns || DEFAULT_WIDTH, rows: stdout.rows || DEFAULT_HEIGHT };
+    },
+    write: (text) => {
+      stream.write(text);
+    },
+    listen(onKeys, onResize) {
+      stdin.setRawMode(true);
+      stdin.setEncoding('utf8').on('data', onKeys).on('error', ignore).resume();
+      stdout.on('resize', onResize);
+      return () => {
+        stdout.off('resize', onResize);
+        stdin.off('data', onKeys).off('error', ignore).pause();
+        // A terminal that is gone has no mode.
+        if (!stream.closed) stdin.setRawMode(false);
+      };
+    },
+  };
+}
+
+/** A terminal that is gone is noticed by its hang-up. */
+function ignore(): void {
+  // Nothing to do.
 }
 
 function streamOf(stream: NodeJS.WriteStream & { readonly fd: number }): Stream {

@@ -28,6 +28,10 @@ export interface Pty {
   printed(): string[];
   /** The lines that the screen shows now. */
   screen(): string[];
+  /** Everything that was written to the terminal so far, as it was. */
+  written(): string;
+  /** Whether it shows the alternate screen. */
+  alternate(): boolean;
   /** The colours of the first place where this is shown: as the terminal's palette numbers, -1 for none. */
   colorOf(text: string): { readonly foreground: number; readonly bold: boolean };
   /** Waits until this is shown. @throws after 20 seconds, with the screen */
@@ -39,12 +43,25 @@ export interface Pty {
   exited(): Promise<number>;
 }
 
-/** Starts it. When the test ends it is killed, if it still runs. */
+/** Starts the command line. When the test ends it is killed, if it still runs. */
 export function startInPty(args: readonly string[], options: PtyOptions): Pty {
+  const preload = options.clock === undefined ? [] : ['--import', CLOCK];
+  return startProgramInPty([process.execPath, ...preload, BINARY, ...args], options);
+}
+
+/** Starts a shell, in which `tokenctl` is the command line. */
+export function startShellInPty(script: string | null, options: PtyOptions): Pty {
+  const define = `tokenctl() { '${process.execPath}' '${BINARY}' "$@"; }`;
+  if (script !== null) return startProgramInPty(['sh', '-c', `${define}; ${script}`], options);
+  const shell = startProgramInPty(['sh', '-i'], options);
+  shell.type(`${define}\r`);
+  return shell;
+}
+
+function startProgramInPty([file = '', ...args]: readonly string[], options: PtyOptions): Pty {
   const { cols = 80, rows = 24, home, env = {}, clock } = options;
   const terminal = new xterm.Terminal({ cols, rows, scrollback: 1_000, allowProposedApi: true });
-  const preload = clock === undefined ? [] : ['--import', CLOCK];
-  const child = spawn(process.execPath, [...preload, BINARY, ...args], {
+  const child = spawn(file, args, {
     ...{ name: env['TERM'] ?? 'xterm-256color', cols, rows, cwd: home },
     env: {
       PATH: process.env['PATH'] ?? '',
@@ -55,6 +72,7 @@ export function startInPty(args: readonly string[], options: PtyOptions): Pty {
     },
   });
   let unseen = 0;
+  let written = '';
   let code: number | null = null;
   const watchers = new Set<() => void>();
   const changed = (): void => {
@@ -62,6 +80,7 @@ export function startInPty(args: readonly string[], options: PtyOptions): Pty {
   };
   child.onData((data) => {
     unseen += 1;
+    written += data;
     terminal.write(data, () => {
       unseen -= 1;
       changed();
@@ -119,6 +138,8 @@ export function startInPty(args: readonly string[], options: PtyOptions): Pty {
       }
       return printed;
     },
+    written: () => written,
+    alternate: () => terminal.buffer.active.type === 'alternate',
     colorOf(wanted) {
       const all = lines(0);
       const row = all.findIndex((line) => line.includes(wanted));

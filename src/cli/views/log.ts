@@ -1,4 +1,4 @@
-import type { Verdict } from '../../budget/verdict.ts';
+import type { Reason, Verdict } from '../../budget/verdict.ts';
 import { isoTime, type IsoTime } from '../../budget/windows.ts';
 import type { LogEntry, RequestState } from '../../ledger/port.ts';
 import type { Screen } from '../output.ts';
@@ -68,7 +68,10 @@ function requestedTokens(entry: LogEntry): number | null {
 export function verdictOf({ verdict }: LogEntry): Verdict | null {
   try {
     const parsed = JSON.parse(verdict ?? '') as Partial<Verdict> | null;
-    const whole = typeof parsed?.estimate?.total === 'number' && Array.isArray(parsed.reasons);
+    const whole =
+      typeof parsed?.estimate?.total === 'number' &&
+      Array.isArray(parsed.reasons) &&
+      parsed.reasons.every((reason: Partial<Reason> | null) => typeof reason?.code === 'string');
     return whole ? (parsed as Verdict) : null;
   } catch {
     return null;

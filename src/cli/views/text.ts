@@ -1,4 +1,5 @@
 import { count, limitText } from '../../budget/tokens.ts';
+import { isoTime } from '../../budget/windows.ts';
 import type { Screen } from '../output.ts';
 
 /** Words and numbers as every screen writes them. Pure. */
@@ -70,6 +71,17 @@ export function localTimeText(iso: string, { utcOffsetMinutes }: Screen, nowMs: 
   return `${here} ${together(`(${utcDate}${utc.clock} UTC)`)}`;
 }
 
+/** '09:54:20 UTC+1' by the local clock, or '09:54 UTC+1'. */
+export function clockText(
+  atMs: number,
+  { utcOffsetMinutes }: Screen,
+  precision: 'minutes' | 'seconds',
+): string {
+  const offset = utcOffsetMinutes?.(atMs) ?? 0;
+  const clock = isoTime(atMs + offset * 60_000).slice(11, precision === 'minutes' ? 16 : 19);
+  return `${clock} ${offset === 0 ? 'UTC' : zoneText(offset)}`;
+}
+
 function minuteText(atMs: number, offset: number): { date: string; clock: string } {
   const shifted = new Date(atMs + offset * 60_000).toISOString();
   return { date: shifted.slice(0, 10), clock: shifted.slice(11, 16) };
@@ -101,6 +113,11 @@ const NO_BREAK = '\u00a0';
 /** What to do next, under what it mends. It stays on one line, so that a command can be copied. */
 export function fixLine(fix: string, { symbols, suggest }: Screen, indent = 2): string {
   return `${' '.repeat(indent)}${symbols.arrow} ${suggest === undefined ? fix : suggest(fix)}`;
+}
+
+/** Text that is never wrapped, such as a time: with plain spaces. */
+export function unwrapped(text: string): string {
+  return text.replaceAll(NO_BREAK, ' ');
 }
 
 /** Another program's text as one line: nothing in it can move the cursor or break a line. */
