@@ -12,8 +12,6 @@ import type { Difference } from '../ledger/verify.ts';
 import type { LimitRevision } from '../store/limit-revisions.ts';
 import type { PastReset } from '../store/resets.ts';
 import type { Check } from './doctor/check.ts';
-import type { Shell } from './table/completion.ts';
-import type { Topic } from './table/help.ts';
 import type { ImportSummary } from './views/import.ts';
 import type { LimitChange } from './views/limit-changes.ts';
 import type { RequestDocument } from './views/log.ts';
@@ -171,13 +169,15 @@ export interface DoctorDocument {
 }
 
 export interface CompletionDocument {
-  readonly shell: Shell;
+  /** bash, zsh or fish */
+  readonly shell: string;
   /** What the shell must source. */
   readonly script: string;
 }
 
 export interface HelpTopicDocument {
-  readonly topic: Topic;
+  /** As in `tokenctl help`. */
+  readonly topic: string;
   readonly text: string;
 }
 
