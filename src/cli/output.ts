@@ -1,5 +1,4 @@
 import { Chalk, type ChalkInstance } from 'chalk';
-import { readerIsGone } from '../platform/pipes.ts';
 
 /**
  * The terminal: the result goes to standard output, everything else to standard error. What may be
@@ -187,7 +186,7 @@ export function systemTerminal(): Terminal {
   };
 }
 
-function streamOf(stream: NodeJS.WriteStream & { readonly fd: number }): Stream {
+function streamOf(stream: NodeJS.WriteStream): Stream {
   let closed = false;
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
@@ -199,7 +198,6 @@ function streamOf(stream: NodeJS.WriteStream & { readonly fd: number }): Stream 
       return stream.isTTY ? stream.columns : null;
     },
     get closed() {
-      closed ||= readerIsGone(stream.fd);
       return closed;
     },
     write: (text) => {
