@@ -24,7 +24,7 @@ function answer(chunks: readonly string[], init: ResponseInit = {}, failure?: Er
 
 /** Somebody who notes what passes, and holds the end back until it is let go. */
 function observer() {
-  const told = { text: '', ends: [] as string[], letGo: () => undefined as void };
+  const told = { text: '', ends: [] as string[], letGo: (): void => undefined };
   const held = new Promise<void>((resolve) => (told.letGo = resolve));
   return {
     told,
