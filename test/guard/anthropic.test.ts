@@ -1,4 +1,4 @@
-import Anthropic, { APIUserAbortError } from '@anthropic-ai/sdk';
+import Anthropic, { APIUserAbortError, type Middleware } from '@anthropic-ai/sdk';
 import { describe, expect, it } from 'vitest';
 import { BudgetDeniedError, tokenctlMiddleware, withBudget } from '../../src/guard/anthropic.ts';
 import { TokenctlError } from '../../src/index.ts';
@@ -155,6 +155,21 @@ describe.each(DATABASES)('a call that fails on %s', (kind) => {
     caller.abort();
     expect(await failed).toBeInstanceOf(APIUserAbortError);
     expect(await counts()).toEqual({ used: ESTIMATE, held: 0, requests: 1, failed: 1 });
+  });
+
+  it('as its caller aborts before it is sent costs nothing', async () => {
+    const caller = new AbortController();
+    const aborting: Middleware = (request, next) => {
+      caller.abort();
+      return next(request);
+    };
+    const { guard, api, counts } = await openBudgetedClient(kind);
+    const middleware = [aborting, tokenctlMiddleware(guard, { aiType: 'imperium' })];
+    const client = new Anthropic({ apiKey: 'test', baseURL: api.url, middleware });
+    const error = await failure(client.messages.create(HELLO, { signal: caller.signal }));
+    expect(error).toBeInstanceOf(APIUserAbortError);
+    expect(api.calls).toEqual([]);
+    expect(await counts()).toEqual({ used: 0, held: 0, requests: 1, failed: 1 });
   });
 
   it('because nobody listens costs nothing', async () => {
