@@ -97,6 +97,9 @@ export function operations(
       for (const row of rows) update.run(...endValues(row, now));
       return rows.map(({ id }) => id);
     },
+    giveKey(id, key) {
+      statement(SQL.giveKey).run(key, id);
+    },
     addDenials(id, count) {
       statement(SQL.addDenials).run(count, id);
     },
