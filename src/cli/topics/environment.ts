@@ -26,6 +26,15 @@ export const environment: readonly TopicPart[] = [
     ]),
   },
   {
+    title: 'Alerts',
+    rows: [
+      [
+        'TOKENCTL_ALERTS_FILE',
+        'where monitor keeps its alert log; else "alerts" of the configuration file, else token_usage_alerts.json beside the default database',
+      ],
+    ],
+  },
+  {
     title: 'Terminal',
     text: 'First --no-color, then NO_COLOR, then FORCE_COLOR, then TERM and whether it is a terminal.',
     rows: [

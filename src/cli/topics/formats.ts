@@ -2,41 +2,19 @@ import { FIELDS } from '../import/columns.ts';
 import { PLACEHOLDERS } from '../views/status-line.ts';
 import type { TopicPart } from '../views/topic.ts';
 
-/** The keys of each command's JSON document. */
-export const DOCUMENTS: Readonly<Record<string, string>> = {
-  status:
-    'schemaVersion, time, level, thresholds, database, month, windows, rates, aiTypes, largestAdmissible, binding, burnRate, lastLogAt, limitsRevision, findings',
-  check: 'admitted, aiType, estimate, reasons, retryAt, largestAdmissible, reservation',
-  log: 'requests',
-  explain: 'request, count, verdict, now',
-  limits: 'revision, effective, aiTypes, settings, derivations',
-  'limits set': 'revision, changed, dryRun, changes, effect, effective, findings',
-  'limits lint': 'revision, findings',
-  'limits history': 'revisions',
-  reset: 'id, dryRun, changes',
-  'reset --list': 'resets',
-  import: 'file, rows, aiTypes, inputTokens, outputTokens, from, to, added, known, ms',
-  monitor:
-    'schemaVersion, time, lost, level, percent, used, held, limit, largestAdmissible, binding, error',
-  'db migrate': 'created, applied, adopted, dryRun, upToDate, location',
-  'db verify': 'clean, repaired, differences',
-  'db info':
-    'kind, location, source, state, migrations, since, server, sizeBytes, logRows, limitsRevision',
-  'db backup': 'file, kind, location, sizeBytes, ms',
-  'db prune': 'before, dryRun, rows, deleted, openKept, months',
-  doctor: 'checks, problems',
-};
-
 export const formats: readonly TopicPart[] = [
   {
     title: '--json',
-    text: 'One document on standard output; of monitor and log -f one a line (NDJSON), as soon as it is known. Keys are camelCase, absent values null, tokens integers. Fields may be added: ignore what you do not know. docs/cli.md says what each holds.',
+    text: 'One document on standard output; of monitor and log -f one a line (NDJSON), as soon as it is known. Keys are camelCase, absent values null, tokens integers. Fields may be added: ignore what you do not know. The directory schemas of the package has a JSON Schema of each.',
     rows: [
-      ...Object.entries(DOCUMENTS),
-      ['limits unset, apply, rollback', 'as limits set'],
-      ['limits export', 'a limits file; without --json as YAML'],
-      ['log -f', 'one of the requests of log a line'],
-      ['wait', 'the last verdict, as check; with --below the last status'],
+      ['most commands', 'the schema of their name: status, limits-history, db-info, …'],
+      ['check', 'verdict'],
+      ['wait', 'wait: the last verdict; with --below the last status'],
+      ['log -f', 'log-line: one of the requests of log a line'],
+      ['limits set, unset, apply, rollback', 'limits-change'],
+      ['reset --list', 'resets'],
+      ['monitor', 'monitor-line'],
+      ['help TOPIC', 'help-topic'],
       ['a failure', 'error: code, message, field, fix'],
     ],
   },
