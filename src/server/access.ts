@@ -8,10 +8,10 @@ import { RecentMap } from './recent-map.ts';
 import { REMEMBERED, TokenLookup } from './token-lookup.ts';
 
 /** Who calls, once their token was accepted. */
-export type Caller = Pick<AccessToken, 'id' | 'name' | 'scopes' | 'aiTypes'>;
+type Caller = Pick<AccessToken, 'id' | 'name' | 'scopes' | 'aiTypes'>;
 
 /** `scope`: the token is good, but not for this. `unavailable`: the ledger does not answer, so nobody passes. */
-export type Refusal = 'unknown' | 'expired' | 'revoked' | 'scope' | 'unavailable';
+type Refusal = 'unknown' | 'expired' | 'revoked' | 'scope' | 'unavailable';
 
 export type Access =
   | { readonly granted: true; readonly caller: Caller }

@@ -3,8 +3,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isToken, newToken, tokenHash, tokenPrefix } from '../../src/platform/secret.ts';
 
-const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
-
 describe('a token', () => {
   it('has the form that scanners look for, and is never made twice', () => {
     const tokens = Array.from({ length: 1_000 }, newToken);
@@ -19,7 +17,7 @@ describe('a token', () => {
   it('can be told from a mistyped one', () => {
     const place = fc.integer({ min: 4, max: 51 });
     fc.assert(
-      fc.property(place, fc.constantFrom(...ALPHABET), (at, letter) => {
+      fc.property(place, fc.stringMatching(/^[A-Za-z0-9_-]$/), (at, letter) => {
         const token = newToken();
         const typed = token.slice(0, at) + letter + token.slice(at + 1);
         expect(isToken(typed)).toBe(typed === token);
@@ -28,11 +26,7 @@ describe('a token', () => {
   });
 
   it('can be told from any other text, however long', () => {
-    const base64url = fc.string({ unit: fc.constantFrom(...ALPHABET), minLength: 40 });
-    const texts = fc.oneof(
-      fc.string(),
-      base64url.map((text) => `tkc_${text}`),
-    );
+    const texts = fc.oneof(fc.string(), fc.stringMatching(/^tkc_[A-Za-z0-9_-]{40,60}$/));
     fc.assert(
       fc.property(texts, (text) => {
         expect(isToken(text)).toBe(false);

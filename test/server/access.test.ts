@@ -1,16 +1,17 @@
 import Sqlite from 'better-sqlite3';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { App, TokenRequest } from '../../src/app.ts';
 import type { Scope } from '../../src/budget/access-token.ts';
 import { Ledger } from '../../src/ledger/ledger.ts';
 import type { Operations } from '../../src/ledger/port.ts';
 import { step, type Step } from '../../src/ledger/steps.ts';
-import type { Runtime } from '../../src/platform/runtime.ts';
+import { systemRuntime, type Runtime } from '../../src/platform/runtime.ts';
 import { newToken } from '../../src/platform/secret.ts';
 import { AccessTokens } from '../../src/server/access.ts';
 import { NEWCOMERS } from '../../src/server/token-lookup.ts';
 import { openBudget, sql, type Budget } from '../support/budget.ts';
-import { DATABASES, type DatabaseName } from '../support/databases.ts';
+import { DATABASES, openTestApp, type DatabaseName } from '../support/databases.ts';
+import { grantAsDocumented } from '../support/privileges.ts';
 
 /** A ledger that counts what it is asked. */
 class CountingLedger extends Ledger {
@@ -32,10 +33,10 @@ interface Gate extends Budget {
   readonly ledger: CountingLedger;
   readonly access: AccessTokens;
   /** Lets time pass on both clocks of the gate. */
-  pass(ms: number): void;
-  create(request?: Partial<TokenRequest>): Promise<{ secret: string; id: string }>;
+  readonly pass: (ms: number) => void;
+  readonly create: (request?: Partial<TokenRequest>) => Promise<{ secret: string; id: string }>;
   /** What a check grants or refuses, in one word. */
-  ask(secret: string, scope?: Scope): Promise<string>;
+  readonly ask: (secret: string, scope?: Scope) => Promise<string>;
 }
 
 /** A gate whose clocks stand still until the test lets time pass. */
@@ -247,6 +248,33 @@ describe.each(DATABASES)('access tokens on %s', (kind) => {
     const { secret } = await create();
     await ledger.close();
     expect(await ask(secret)).toBe('unavailable');
+  });
+});
+
+describe('the privileges of docs/database.md', () => {
+  it('let an operator make tokens, and the gateway check them and note their use', async () => {
+    const budget = await openBudget('postgresql');
+    const urlOf = await grantAsDocumented(budget.target);
+    const as = async (role: string): Promise<App> => {
+      const app = await openTestApp({ ...budget.target, url: urlOf(role) });
+      onTestFinished(() => app.close());
+      return app;
+    };
+    const [operator, gateway, guard] = [
+      await as('operator'),
+      await as('gateway'),
+      await as('guard'),
+    ];
+    const { secret } = await create(operator);
+    const access = new AccessTokens(gateway.ledger, systemRuntime);
+    expect(await access.check(secret, 'reserve')).toMatchObject({ granted: true });
+    await access.close();
+    expect(await lastUse(budget)).not.toBe(null);
+    await expect(create(gateway)).rejects.toThrow(/permission denied/);
+    await expect(guard.tokens()).rejects.toThrow(/permission denied/);
+    const refusing = new AccessTokens(guard.ledger, systemRuntime);
+    expect(await refusing.check(secret, 'reserve')).toMatchObject({ reason: 'unavailable' });
+    expect((await operator.revokeToken('test', { dryRun: false })).revokedAtMs).not.toBe(null);
   });
 });
 
