@@ -5,9 +5,9 @@ import type { Runtime } from '../platform/runtime.ts';
 import { RecentMap } from './recent-map.ts';
 
 /** How old an answer may be, in ms. */
-export const KNOWN_FOR_MS = 5_000;
+const KNOWN_FOR_MS = 5_000;
 /** How long a hash that nobody has is remembered, in ms. */
-export const UNKNOWN_FOR_MS = 1_000;
+const UNKNOWN_FOR_MS = 1_000;
 /** Answers of each kind that are remembered. */
 export const REMEMBERED = 10_000;
 /** Hashes never seen before that may wait for the database. */
