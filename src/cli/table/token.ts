@@ -12,7 +12,7 @@ export function addToken(program: Command, does: Does): void {
   token
     .command('create')
     .description('make a token and print it, this once: only its hash is kept')
-    .requiredOption('--name <name>', 'what it is for, in 1 to 100 characters')
+    .requiredOption('--name <text>', 'what it is for, in 1 to 100 characters')
     .option(
       '--scope <scope...>',
       'what it may do: read (usage, limits), reserve (spend), admin (everything) (default: reserve)',
