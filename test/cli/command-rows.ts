@@ -144,7 +144,7 @@ export const COMMANDS: readonly CommandRow[] = [
       run(`${TOKEN} --dry-run`, 'token-revoke'),
       run(TOKEN, 'error', { code: 5 }),
       run(`${TOKEN} --yes`, 'token-revoke'),
-      run(`${TOKEN} --yes`, 'error', { code: 1 }),
+      run('nobody --yes', 'error', { code: 1 }),
     ],
   },
   { command: 'db', bare: 2, runs: [] },
