@@ -61,7 +61,10 @@ export default defineConfig([
       codeSplitting: {
         groups: [
           { name: 'start', test: (id) => atStart.some((pattern) => pattern.test(id)) },
-          { name: 'sqlite', test: /src[\\/]ledger[\\/](sqlite(-operations|-statements)?|schema[\\/]sqlite-state)\.ts/ },
+          {
+            name: 'sqlite',
+            test: /src[\\/]ledger[\\/](sqlite(-operations|-statements)?|schema[\\/]sqlite-state)\.ts/,
+          },
         ],
       },
     },

@@ -2,12 +2,13 @@ import { cpus, totalmem } from 'node:os';
 import { namesOf } from '../test/support/arguments.ts';
 import { contention } from './contention.ts';
 import { memory } from './memory.ts';
+import { monitor } from './monitor.ts';
 import { starting } from './starting.ts';
 import { sustained } from './sustained.ts';
 import { throughput } from './throughput.ts';
 
 /** `npm run bench`, or `npm run bench -- throughput` for some of it. */
-const benches = { starting, throughput, sustained, contention, memory };
+const benches = { starting, throughput, sustained, contention, memory, monitor };
 
 const names = Object.keys(benches);
 const given = process.argv.slice(2);

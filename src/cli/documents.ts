@@ -76,6 +76,10 @@ export interface Documents {
   readonly 'db-prune': Pruned;
   /** `doctor` */
   readonly doctor: DoctorDocument;
+  /** `completion` */
+  readonly completion: CompletionDocument;
+  /** `help TOPIC` */
+  readonly 'help-topic': HelpTopicDocument;
   /** A failure of any command that has no document of its own for it. */
   readonly error: ErrorDocument;
 }
@@ -173,6 +177,19 @@ export interface DoctorDocument {
   readonly checks: readonly Check[];
   /** How many of the checks found a problem. */
   readonly problems: number;
+}
+
+export interface CompletionDocument {
+  /** bash, zsh or fish */
+  readonly shell: string;
+  /** What the shell must source. */
+  readonly script: string;
+}
+
+export interface HelpTopicDocument {
+  /** As in `tokenctl help`. */
+  readonly topic: string;
+  readonly text: string;
 }
 
 export interface ErrorDocument {

@@ -1,6 +1,5 @@
 import { fstatSync, writeFileSync } from 'node:fs';
 import { Chalk, type ChalkInstance } from 'chalk';
-import { readerIsGone } from '../platform/pipes.ts';
 
 /**
  * The terminal: the result goes to standard output, everything else to standard error. What may be
@@ -272,7 +271,6 @@ function streamOf(stream: NodeJS.WriteStream & { readonly fd: number }): Stream 
       return stream.isTTY ? stream.columns : null;
     },
     get closed() {
-      closed ||= readerIsGone(stream.fd);
       return closed;
     },
     write: (text) => {

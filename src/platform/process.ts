@@ -87,6 +87,14 @@ export function endProcess(exitCode: number): never {
   process.exit(exitCode);
 }
 
+/**
+ * Ends the process as a hang-up does that nobody handles. For when the terminal is gone: Node then fails
+ * to reset it at a usual end, and aborts.
+ */
+export function endByHangUp(): void {
+  process.kill(process.pid, 'SIGHUP');
+}
+
 /** Stops the process and its job as Ctrl-Z does, until the shell continues it. */
 export function suspend(): void {
   if (process.platform !== 'win32') process.kill(0, 'SIGTSTP');

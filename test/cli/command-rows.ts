@@ -32,9 +32,9 @@ const run = (args: string, document: DocumentName, rest: Partial<Run> = {}): Run
   document,
   ...rest,
 });
-const onBoth = (document: DocumentName): NonNullable<CommandRow['lost']> => ({
-  sqlite: { document, code: 4 },
-  postgresql: { document, code: 4 },
+const onBoth = (document: DocumentName, code = 4): NonNullable<CommandRow['lost']> => ({
+  sqlite: { document, code },
+  postgresql: { document, code },
 });
 
 export const COMMANDS: readonly CommandRow[] = [
@@ -177,6 +177,20 @@ export const COMMANDS: readonly CommandRow[] = [
       run('--before 2025-02 --dry-run', 'db-prune'),
       run('--before 2025-02', 'error', { code: 5 }),
     ],
+  },
+  {
+    command: 'completion',
+    bare: 2,
+    runs: [run('bash', 'completion'), run('fish', 'completion')],
+    lost: onBoth('completion', 0),
+  },
+  {
+    command: 'help',
+    bare: 0,
+    runs: ['exit-codes', 'environment', 'formats', 'limits'].map((topic) =>
+      run(topic, 'help-topic'),
+    ),
+    lost: onBoth('help-topic', 0),
   },
   { command: 'doctor', bare: 0, runs: [run('', 'doctor')], lost: onBoth('doctor') },
 ];

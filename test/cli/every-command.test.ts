@@ -50,9 +50,12 @@ const runs = cases.flatMap(({ runs: [first], ...row }) =>
     : [{ ...row, ...first, input: first.input ?? '', args: [...row.words, ...first.args] }],
 );
 
+const STACK = /^\s+at .*:\d+:\d+/m;
+
 /** Neither a stack nor a document among what is said. */
 function expectPlain(stderr: string): void {
-  expect(stderr).not.toMatch(/^\s+at .*:\d+:\d+|^\s*[{[]/m);
+  expect(stderr).not.toMatch(STACK);
+  expect(stderr).not.toMatch(/^\s*[{[]/m);
 }
 
 /** Standard output is this one document, and nothing in it is undocumented. */
@@ -63,9 +66,13 @@ function expectDocument({ stdout, stderr }: CliResult, name: DocumentName): void
 
 describe('the table', () => {
   it('has every command of the program', () => {
-    const names = ({ commands }: Command, words: readonly string[]): string[] => [
+    // What the shells ask for is hidden, and never prints an error or a document.
+    const visible = (command: Command): Command[] => command.createHelp().visibleCommands(command);
+    const names = (command: Command, words: readonly string[]): string[] => [
       words.join(' '),
-      ...commands.flatMap((command) => names(command, [...words, command.name()])),
+      ...command.commands
+        .filter((each) => visible(command).includes(each))
+        .flatMap((each) => names(each, [...words, each.name()])),
     ];
     const program = createProgram(
       async () => undefined,
@@ -81,6 +88,12 @@ describe('the table', () => {
     // What a command that stays prints has a test of its own below.
     expect([...new Set([...used, 'log-line'])].toSorted()).toEqual(schemaNames().toSorted());
   });
+
+  it('of the documentation names every schema', () => {
+    const page = readFileSync(new URL('../../docs/cli.md', import.meta.url), 'utf8');
+    const named = [...page.matchAll(/\(\.\.\/schemas\/([\w-]+)\.json\)/g)].map(([, name]) => name);
+    expect(named.toSorted()).toEqual(schemaNames().toSorted());
+  });
 });
 
 describe.concurrent('help', () => {
@@ -88,7 +101,7 @@ describe.concurrent('help', () => {
     const { code, stdout, stderr } = await emptyCli().run([...words, '--help']);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toContain(`Usage: ${name} `);
-    if (ways.length > 0) expect(stdout).toMatch(/\nExamples:\n {2}tokenctl /);
+    if (ways.length > 0) expect(stdout).toMatch(/\nExamples:\n {2}\S/);
     const long = stdout.split('\n').filter((line) => line.length > 80 && /\S\s+\S/.test(line));
     expect(long).toEqual([]);
   });
@@ -228,11 +241,11 @@ describe.concurrent('standard input that is closed', () => {
 
 describe('a terminal of 20 columns', () => {
   const clock = new Date().toISOString();
-  const printed = async (args: string[], cols: number): Promise<string[]> => {
+  const printed = async ({ args, code = 0 }: (typeof runs)[number], cols: number) => {
     const { home } = await usedCli();
     const env = { XDG_DATA_HOME: join(home, 'data') };
     const pty = startInPty(args, { home, env, clock, cols, rows: 200 });
-    await pty.exited();
+    expect(await pty.exited()).toBe(code);
     return pty.printed();
   };
   const numbers = (lines: readonly string[]): string[] =>
@@ -254,8 +267,8 @@ describe('a terminal of 20 columns', () => {
     const waiting = runs.filter(({ input }) => input === '');
     const work = async (): Promise<void> => {
       for (let each = waiting.pop(); each !== undefined; each = waiting.pop()) {
-        const [narrow, wide] = [await printed(each.args, 20), await printed(each.args, 160)];
-        expectPlain(narrow.join('\n'));
+        const [narrow, wide] = [await printed(each, 20), await printed(each, 160)];
+        expect(narrow.join('\n')).not.toMatch(STACK);
         const known = new Set(numbers(wide));
         const unknown = numbers(narrow).filter((number) => !known.has(number));
         const cut = [...numbers(broken(narrow, 20)), ...unknown];

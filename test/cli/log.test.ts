@@ -134,16 +134,6 @@ describe('following', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   });
 
-  it('ends when `head` has, though no request comes: Linux tells who opens the pipe once more', async () => {
-    await cli.run(['status']);
-    await logged({ target: parseDatabase(cli.database, 'test', 'flag', '/') }, 'only');
-    const { code, stdout, stderr } = await cli.shell(
-      '{ tokenctl log -f --interval 1; echo "exit $?" >&2; } | head -1',
-    );
-    expect({ code, stderr }).toEqual({ code: 0, stderr: 'exit 0\n' });
-    expect(stdout).toMatch(/^Time .*\n$/);
-  });
-
   it('waits for a database that is not there yet, and says so once', async () => {
     const file = join(cli.home, 'later.db');
     const target = parseDatabase(file, 'test', 'flag', '/');

@@ -19,8 +19,12 @@ beforeEach(() => {
 const start = (args: string[] = [], options: Omit<CommandPtyOptions, 'home'> = {}): Pty =>
   startInPty(['monitor', ...args], { ...options, home: cli.home });
 
-/** The whole first frame: the keys are written last. */
-const shown = (pty: Pty): Promise<void> => pty.waitFor(/Largest[^]*q quit/);
+/** This is shown, and the frame is whole. */
+const drawn = (pty: Pty, text: RegExp): Promise<void> =>
+  until(() => text.test(pty.text()) && pty.written().endsWith('\u001b[?2026l'), 20_000);
+
+/** The first check is shown. */
+const shown = (pty: Pty): Promise<void> => drawn(pty, /Largest[^]*q quit/);
 
 /** Usage of AI types, in this order by tokens. */
 async function use(at: string, ...names: string[]): Promise<void> {
@@ -38,7 +42,7 @@ describe('the end', () => {
     ['Ctrl-C', (pty: Pty) => pty.type(CTRL.c), 130],
     ['SIGINT', (pty: Pty) => pty.kill('SIGINT'), 130],
     ['SIGTERM', (pty: Pty) => pty.kill('SIGTERM'), 0],
-    ['SIGHUP', (pty: Pty) => pty.kill('SIGHUP'), 0],
+    ['SIGHUP', (pty: Pty) => pty.kill('SIGHUP'), 129],
   ])('by %s leaves the last state on the normal screen', async (_, end, code) => {
     const pty = start();
     await shown(pty);
@@ -140,7 +144,7 @@ describe('the screen', () => {
     await shown(pty);
     const before = pty.written().length;
     pty.type('s');
-    await pty.waitFor('s sort: today');
+    await drawn(pty, /s sort: today/);
     const rows = pty
       .written()
       .slice(before)
@@ -163,7 +167,7 @@ describe('the screen', () => {
     [10, 2, /^OK {2}0.00 %\nq quit$/],
   ])('of %i x %i has what matters most', async (cols, rows, text) => {
     const pty = start([], { cols, rows });
-    await pty.waitFor(/OK {2}0.00 %[^]*q quit/);
+    await drawn(pty, /OK {2}0.00 %[^]*q quit/);
     expect(pty.screen().join('\n')).toMatch(text);
     pty.type('q');
     expect(await pty.exited()).toBe(0);

@@ -31,7 +31,7 @@ export interface Pty {
   printed(): string[];
   /** The lines that the screen shows now. */
   screen(): string[];
-  /** Everything that was written to the terminal so far, as it was. */
+  /** All that was written and is shown so far, with its control sequences. */
   written(): string;
   /** Whether it shows the alternate screen. */
   alternate(): boolean;
@@ -90,9 +90,9 @@ export function startProgramInPty(
   };
   child.onData((data) => {
     unseen += 1;
-    written += data;
     terminal.write(data, () => {
       unseen -= 1;
+      written += data;
       changed();
     });
   });

@@ -3,6 +3,7 @@ import bash from '../completion/scripts/tokenctl.bash';
 import fish from '../completion/scripts/tokenctl.fish';
 import zsh from '../completion/scripts/tokenctl.zsh';
 import type { CommandContext } from '../context.ts';
+import type { CompletionDocument } from '../documents.ts';
 import { EXIT } from '../exit-codes.ts';
 import { SHELLS, type Shell } from '../table/shared.ts';
 
@@ -22,7 +23,7 @@ export async function completion(
     );
   }
   const script = SCRIPTS[known];
-  if (output.json) output.document({ shell: known, script });
+  if (output.json) output.document({ shell: known, script } satisfies CompletionDocument);
   else output.result(script.trimEnd());
   return EXIT.done;
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { closest } from '../../budget/closest.ts';
 import { TokenctlError } from '../../budget/errors.ts';
 import type { CommandContext } from '../context.ts';
+import type { HelpTopicDocument } from '../documents.ts';
 import { EXIT } from '../exit-codes.ts';
 import { TOPICS, type Topic } from '../table/topics.ts';
 import { subcommand } from '../table/shared.ts';
@@ -25,7 +26,8 @@ export async function help(
   }
   const parts = await TOPIC_PARTS[topic.name]();
   if (output.json) {
-    output.document({ topic: topic.name, text: topicView(parts, output.screen.width) });
+    const text = topicView(parts, output.screen.width);
+    output.document({ topic: topic.name, text } satisfies HelpTopicDocument);
     return EXIT.done;
   }
   if (command !== null) {

@@ -1,6 +1,6 @@
 import type { App, MonitorCheck } from '../../app.ts';
 import { parseCount } from '../../budget/tokens.ts';
-import { isoTime } from '../../budget/windows.ts';
+import { isoTime, type IsoTime } from '../../budget/windows.ts';
 import type { Alert } from '../../ledger/alerts.ts';
 import { pause, stopSignal } from '../../platform/process.ts';
 import { alertLogOf, channelsOf } from '../alert-channels.ts';
@@ -110,7 +110,7 @@ class Watch {
   readonly #context: CommandContext;
   readonly #alertLog: string | null;
   readonly #kept: KeptApp;
-  #lostSince: string | null = null;
+  #lostSince: IsoTime | null = null;
 
   constructor(context: CommandContext, alertLog: string | null) {
     this.#context = context;

@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts';
 import type { Pulse } from '../../ledger/pulse.ts';
 import {
+  endByHangUp,
   endProcess,
   onContinue,
   onUnexpectedEnd,
@@ -19,7 +20,7 @@ import { keysOf, pressKey, type Wish } from './keys.ts';
 import { LiveScreen } from './screen.ts';
 
 /** What one check finds. */
-export interface Found {
+interface Found {
   readonly pulse: Pulse;
   readonly alerts: readonly LiveAlert[];
   /** When the next check must be at the latest, in ms; Infinity leaves it to the interval. */
@@ -53,7 +54,9 @@ export async function liveMonitor(context: CommandContext, options: LiveOptions)
   } finally {
     session.showLastState();
     // Nobody who has asked for the end waits for a database that is silent.
-    if (!(await session.close())) endProcess(exitCode);
+    const closed = await session.close();
+    if (session.hungUp) endByHangUp();
+    if (!closed) endProcess(exitCode);
   }
   return exitCode;
 }
@@ -119,6 +122,11 @@ class LiveSession {
     }
     if ('error' in this.#ended) throw this.#ended.error;
     return this.#ended.exitCode;
+  }
+
+  /** The terminal has gone away. */
+  get hungUp(): boolean {
+    return this.#stop.signal.reason === 'SIGHUP' || this.#context.output.closed;
   }
 
   /** Gives the terminal back, and leaves there what was known last. */

@@ -30,6 +30,7 @@ export interface MonitorLine {
   readonly error: { readonly code: string; readonly message: string } | null;
 }
 
+/** An alert that is not over. */
 interface OpenAlert {
   readonly level: Alert['level'];
   readonly state: 'pending' | 'raised';
@@ -63,8 +64,8 @@ export function monitorLine({ report, open }: Pick<MonitorCheck, 'report' | 'ope
 
 /** A check that the database did not answer. */
 export function lostLine(
-  time: string,
-  lostSince: string,
+  time: IsoTime,
+  lostSince: IsoTime,
   { code, message }: { readonly code: string; readonly message: string },
 ): MonitorLine {
   return {
