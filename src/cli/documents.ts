@@ -17,6 +17,11 @@ import type { LimitChange } from './views/limit-changes.ts';
 import type { RequestDocument } from './views/log.ts';
 import type { MonitorLine } from './views/monitor.ts';
 import type { Pruned } from './views/prune.ts';
+import type {
+  CreatedTokenDocument,
+  RevokedTokenDocument,
+  TokenListDocument,
+} from './views/token.ts';
 
 /**
  * What `--json` prints. schemas/NAME.json is made of the member NAME, its types and their comments
@@ -53,6 +58,12 @@ export interface Documents {
   readonly import: ImportSummary;
   /** A line of `monitor`: one check. */
   readonly 'monitor-line': MonitorLine;
+  /** `token create` */
+  readonly 'token-create': CreatedTokenDocument;
+  /** `token list` */
+  readonly tokens: TokenListDocument;
+  /** `token revoke` */
+  readonly 'token-revoke': RevokedTokenDocument;
   /** `db migrate` */
   readonly 'db-migrate': MigrateDocument;
   /** `db verify` */

@@ -15,6 +15,7 @@ import { addMonitor } from './table/monitor.ts';
 import { addReset } from './table/reset.ts';
 import { examples } from './table/shared.ts';
 import { addStatus } from './table/status.ts';
+import { addToken } from './table/token.ts';
 import { topicList } from './table/topics.ts';
 import { addWait } from './table/wait.ts';
 import { hang } from './views/text.ts';
@@ -76,6 +77,7 @@ export function createProgram(run: Run, print: (text: string) => void): Command 
   addReset(program, does);
   addImport(program, does);
   addMonitor(program, does);
+  addToken(program, does);
   addDatabase(program, does);
   addDoctor(program, does);
   addCompletion(program, does);

@@ -1,5 +1,5 @@
 /** Every command of the command line, how it is run, and what it then prints. */
-import { DENIED_REQUEST, PLAIN_REQUEST } from '../support/prepared.ts';
+import { DENIED_REQUEST, PLAIN_REQUEST, TOKEN } from '../support/prepared.ts';
 import type { DocumentName } from '../support/schemas.ts';
 
 export interface Run {
@@ -126,6 +126,26 @@ export const COMMANDS: readonly CommandRow[] = [
     bare: 'stays',
     runs: [run('--once', 'monitor-line')],
     lost: onBoth('monitor-line'),
+  },
+  { command: 'token', bare: 2, runs: [] },
+  {
+    command: 'token create',
+    bare: 2,
+    runs: [
+      run('--name ci', 'token-create'),
+      run('--name ci --scope read reserve --ai-type imperium --expires never', 'token-create'),
+    ],
+  },
+  { command: 'token list', bare: 0, runs: [run('', 'tokens')] },
+  {
+    command: 'token revoke',
+    bare: 2,
+    runs: [
+      run(`${TOKEN} --dry-run`, 'token-revoke'),
+      run(TOKEN, 'error', { code: 5 }),
+      run(`${TOKEN} --yes`, 'token-revoke'),
+      run('nobody --yes', 'error', { code: 1 }),
+    ],
   },
   { command: 'db', bare: 2, runs: [] },
   {

@@ -18,10 +18,12 @@ export interface Prepared {
 /** The ids of two of its requests. */
 export const PLAIN_REQUEST = 'req-plain';
 export const DENIED_REQUEST = 'req-denied';
+/** The name of its access token. */
+export const TOKEN = 'backend';
 
 /**
  * Makes it in a directory: limits that fit together, an AI type with limits of its own, requests of
- * every outcome, rows of January 2025, and a reset.
+ * every outcome, rows of January 2025, a reset, and an access token.
  */
 export async function prepareDatabase(kind: DatabaseName, directory: string): Promise<Prepared> {
   const path = join(directory, 'prepared.db');
@@ -55,6 +57,8 @@ export async function prepareDatabase(kind: DatabaseName, directory: string): Pr
     }
     await ask('imperium', 120);
     await ask('imperium', 5_000, DENIED_REQUEST);
+    const token = { name: TOKEN, scopes: ['reserve'], aiTypes: ['imperium'] } as const;
+    await app.createToken({ ...token, expiresAtMs: null, actor: null });
   } finally {
     await app.close();
   }

@@ -17,6 +17,8 @@ export interface LiveValues {
   resets(): Promise<Candidate[]>;
   /** The revisions of the limits. */
   revisions(): Promise<Candidate[]>;
+  /** The access tokens that can be revoked. */
+  tokens(): Promise<Candidate[]>;
 }
 
 /** Half a second for a transaction: with connecting and hanging up it stays within one. */
@@ -43,6 +45,12 @@ export function liveValues(context: CommandContext): LiveValues {
           value: String(revision),
           about: aboutChange(at, reason),
         })),
+      ),
+    tokens: () =>
+      ask(context, async (app) =>
+        (await app.tokens()).flatMap(({ prefix, name, revokedAtMs }) =>
+          revokedAtMs === null ? [{ value: prefix, about: name }] : [],
+        ),
       ),
   };
 }

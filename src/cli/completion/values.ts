@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { SCOPES } from '../../budget/access-token.ts';
 import { KNOWN_AI_TYPES } from '../../budget/ai-type.ts';
 import {
   AI_TYPE_LIMIT_KEYS,
@@ -40,6 +41,8 @@ const SOURCES: Readonly<Record<string, Source>> = {
   key: (asked) => keysLeft(asked).map((key) => ({ value: key, about: LIMIT_KEYS[key].about })),
   id: ({ live }) => live.resets(),
   rev: ({ live }) => live.revisions(),
+  scope: () => words(SCOPES),
+  token: ({ live }) => live.tokens(),
   shell: () => words(SHELLS),
   command: commandsAndTopics,
   file: () => FILES,

@@ -17,7 +17,8 @@ const DETAILS: Readonly<Record<Outcome, string>> = {
   found: 'check denied; wait was out of time; limits lint, db verify or doctor found problems.',
   database:
     'It is missing, out of reach, not migrated, or newer than this tokenctl. check prints its verdict too, as a lost ledger denies.',
-  notConfirmed: 'reset or db prune; nothing was changed. Without a terminal they need --yes.',
+  notConfirmed:
+    'reset, db prune or token revoke; nothing was changed. Without a terminal they need --yes.',
   interrupted: 'By Ctrl-C.',
 };
 
