@@ -40,7 +40,10 @@ import type { PastReset } from './store/resets.ts';
 export interface AppOptions {
   readonly target: DatabaseTarget;
   readonly runtime: Runtime;
-  /** Creates a missing SQLite file, and brings an older one up to date. The default file always may be. */
+  /**
+   * Creates a missing SQLite file, and brings an older one up to date. Of the default file that is so
+   * by itself; with false a missing one is not created.
+   */
   readonly create?: boolean;
   /** The first revision of a database that is created; null for the defaults. */
   readonly firstSettings?: Settings | null;
@@ -111,17 +114,11 @@ interface Opened {
 
 async function openSqliteFile(options: AppOptions): Promise<Opened> {
   const { target, runtime } = options;
-  const mayCreate = options.create === true || target.source === 'default';
+  const mayMigrate = options.create === true || target.source === 'default';
   const { openSqlite, wasLocked } = await import('./ledger/sqlite.ts');
   const { readSqliteSchema, sqliteSchema } = await import('./ledger/schema/sqlite-state.ts');
   const existed = exists(target.url);
-  if (!existed && !mayCreate) {
-    requireCurrent(
-      { state: 'missing', applied: [], pending: [], unknown: [] },
-      target.location,
-      flagOf(target),
-    );
-  }
+  if (!existed && (options.create === false || !mayMigrate)) requireFile(target);
   const migrate = async (): Promise<void> => {
     const { migrateSqlite } = await import('./ledger/schema/sqlite.ts');
     makeDirectoryOf(target.url);
@@ -157,7 +154,7 @@ async function openSqliteFile(options: AppOptions): Promise<Opened> {
     return { connection: await onceFree(open), created: !existed };
   } catch (error) {
     const outdated = error instanceof TokenctlError && error.code === 'database_not_migrated';
-    if (!outdated || !mayCreate || !existed) throw error;
+    if (!outdated || !mayMigrate || !existed) throw error;
   }
   // Older tables of a backend are adopted by `db migrate` only, which shows its plan first.
   const schema = await onceFree(() => readSqliteSchema(target.url));
@@ -181,6 +178,18 @@ async function openPostgresServer(options: AppOptions): Promise<Opened> {
     ...(databaseNowMs === undefined ? {} : { nowMs: databaseNowMs }),
   });
   return { connection, created: false };
+}
+
+/** @throws database_missing always */
+function requireFile(target: DatabaseTarget): void {
+  const { location, source } = target;
+  if (source === 'default') {
+    throw new TokenctlError('database_missing', `there is no database at ${location}`, {
+      fix: 'that is the default place: name the one in use (--database, DATABASE_URL), or create one there: tokenctl db migrate',
+    });
+  }
+  const missing = { state: 'missing', applied: [], pending: [], unknown: [] } as const;
+  requireCurrent(missing, location, flagOf(target));
 }
 
 /** How a command names a database that only a program named; the command line repeats its own flags. */

@@ -80,6 +80,8 @@ export interface OpenOptions {
   readonly compareEnvironment?: boolean;
   /** How long one transaction may wait or take, in ms, where it is more than the usual 5 seconds. */
   readonly timeoutMs?: number;
+  /** false where a database that was just created would look like a healthy one: a missing one is told. */
+  readonly create?: boolean;
 }
 
 export async function openedApp(

@@ -116,11 +116,11 @@ describe.each(DATABASES)('the log on %s', (kind) => {
 describe('following', () => {
   it('ends with 130 on Ctrl-C, and when nobody reads any more', async () => {
     const interrupted = startCli(cli, ['log', '--follow', '--json']);
-    await interrupted.prints('stderr', 'created the database');
-    await sleep(200);
+    await interrupted.prints('stderr', 'waiting for it');
     interrupted.child.kill('SIGINT');
     expect((await interrupted.done).code).toBe(130);
 
+    await cli.run(['status']);
     const target = parseDatabase(cli.database, 'test', 'flag', '/');
     const head = startCli(cli, ['log', '-f', '--interval', '1']);
     await logged({ target }, 'first');

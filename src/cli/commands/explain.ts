@@ -14,7 +14,7 @@ export async function explain(context: CommandContext, request: string): Promise
   const name = request.trim();
   if (name === '') throw invalidInput('request', 'is empty', 'tokenctl log shows recent requests');
   const { output } = context;
-  return withApp(context, async (app) => {
+  const explained = async (app: App): Promise<number> => {
     output.progress('looking through the log');
     const found = await app.findRequest(name).finally(() => output.progress(''));
     if (found === null) throw notFound(name);
@@ -29,7 +29,8 @@ export async function explain(context: CommandContext, request: string): Promise
     const receipt = now === null ? null : await receiptOf(app, now, context);
     output.result(explainView(entry, count, receipt, output.screen));
     return EXIT.done;
-  });
+  };
+  return withApp(context, explained, { create: false });
 }
 
 function notFound(name: string): TokenctlError {

@@ -210,8 +210,12 @@ async function change(
   const { before, after, effect } = await withApp(
     context,
     (app) => app.changeLimits((settings) => apply(settings, app), by, aiTypeOf(options)),
-    // The environment may be what is being applied: comparing it with what was before would confuse.
-    { compareEnvironment: source !== 'environment' },
+    {
+      // The environment may be what is being applied: comparing it with what was before would confuse.
+      compareEnvironment: source !== 'environment',
+      // A new database has no revision to go back to.
+      ...(source === 'rollback' ? { create: false } : {}),
+    },
   );
   const changed = effect !== null;
   const changes = limitChanges(before.limits, after.limits);

@@ -46,9 +46,9 @@ export async function log(context: CommandContext, options: LogOptions): Promise
   if (options.follow === true) return follow(context, asked, intervalMs);
   const { output } = context;
   output.progress('reading the log');
-  const entries = await withApp(context, (app) => app.log(asked)).finally(() => {
-    output.progress('');
-  });
+  const entries = await withApp(context, (app) => app.log(asked), {
+    create: false,
+  }).finally(() => output.progress(''));
   if (output.json) {
     output.document({ requests: entries.map(requestDocument) } satisfies LogDocument);
   } else if (entries.length === 0) {
@@ -65,7 +65,7 @@ async function follow(context: CommandContext, asked: Asked, intervalMs: number)
   const { LogFollower } = await import('../../ledger/log.ts');
   const follower = new LogFollower(asked.filter);
   const printer = new Printer(context);
-  const kept = new KeptApp(context);
+  const kept = new KeptApp(context, { create: false });
   context.takeInterrupts();
   const { signal, forget } = stopSignal();
   let started = false;

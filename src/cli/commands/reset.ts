@@ -39,7 +39,7 @@ export async function reset(context: CommandContext, options: ResetOptions): Pro
   const plan =
     options.undo === undefined ? resetPlan(context, options) : undoPlan(context, options);
   const { output } = context;
-  return withApp(context, async (app) => {
+  const run = async (app: App): Promise<number> => {
     const planned = await plan.run(app, true);
     const dryRun = options.dryRun === true;
     if (dryRun || planned.changes.length === 0) {
@@ -61,12 +61,13 @@ export async function reset(context: CommandContext, options: ResetOptions): Pro
       show(context, plan, done, false);
     }
     return EXIT.done;
-  });
+  };
+  return withApp(context, run, { create: false });
 }
 
 async function list(context: CommandContext): Promise<number> {
   const { output } = context;
-  const resets = await withApp(context, (app) => app.resets());
+  const resets = await withApp(context, (app) => app.resets(), { create: false });
   if (output.json) output.document({ resets } satisfies ResetsDocument);
   else output.result(resetListView(resets, output.screen));
   return EXIT.done;

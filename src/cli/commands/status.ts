@@ -2,7 +2,7 @@ import { TokenctlError, invalidInput } from '../../budget/errors.ts';
 import { parseAiType } from '../../budget/ai-type.ts';
 import { isoTime } from '../../budget/windows.ts';
 import type { StatusReport } from '../../ledger/status.ts';
-import { withApp, type CommandContext } from '../context.ts';
+import { withApp, type CommandContext, type OpenOptions } from '../context.ts';
 import { EXIT, EXIT_OF_LEVEL, NAGIOS_OF_LEVEL, NAGIOS_UNKNOWN } from '../exit-codes.ts';
 import { reportFailure } from '../failure.ts';
 import { nagiosLine, nagiosUnknown } from '../views/nagios.ts';
@@ -65,13 +65,19 @@ function messageOf(error: unknown): string {
 async function reportOf(context: CommandContext, options: StatusOptions): Promise<StatusReport> {
   const request = requestOf(context, options);
   try {
-    return await withApp(context, (app) => app.status(request));
+    return await withApp(context, (app) => app.status(request), opening(options));
   } catch (error) {
     if (!(error instanceof TokenctlError) || error.code !== 'ledger_unavailable') throw error;
     const { code, message, fix } = error;
     const what = `${message}; until it answers, every request is denied`;
     throw new TokenctlError(code, what, { cause: error, ...(fix === null ? {} : { fix }) });
   }
+}
+
+/** What a script asks of a database that was just created would be answered "ok": it is not created. */
+function opening({ nagios, exitCode, format }: StatusOptions): OpenOptions {
+  const forScripts = nagios === true || exitCode === true || format !== undefined;
+  return forScripts ? { create: false } : {};
 }
 
 function requestOf(
