@@ -50,7 +50,9 @@ describe('a line is completed with', () => {
     [['reset', '--ai-type', 'imperium', 'gu'], ['guardian']],
     [['reset', '--ai-type', 'imperium', '--wi'], ['--window']],
     [['limits', 'set', 'hou'], ['hourly=']],
-    [['limits', 'set', 'hourly='], ['hourly=off']],
+    // A shell would insert a single one by itself.
+    [['limits', 'set', 'hourly='], []],
+    [['limits', 'set', 'hourly=o'], ['hourly=off']],
     [['limits', 'set', 'hourly=5', 'hou'], []],
     [
       ['limits', 'set', '--ai-type', 'x', ''],
@@ -118,7 +120,8 @@ describe("bash's line", () => {
     ['tokenctl sta', ['status']],
     ['tokenctl   limits  "set" hou', ['hourly=']],
     ['tokenctl log --state=re', ['released']],
-    ['tokenctl limits set hourly=', ['off']],
+    ['tokenctl limits set hourly=', []],
+    ['tokenctl limits set hourly=o', ['off']],
     ["tokenctl status --format '{level} {month.re", ['{level} {month.resets_in}']],
     ['tokenctl --config "a file.json" log --state re', ['released']],
     ['tokenctl --config a\\ file.json log --state re', ['released']],
@@ -162,6 +165,14 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(await candidates(['--config=~/own.json', 'status', '--ai-type', ''])).toEqual(all);
     expect(await candidates([...on, 'reset', '--undo', ''])).toEqual(['2']);
     expect(await candidates([...on, 'limits', 'rollback', ''])).toEqual(['2', '1']);
+    const set = [...on, 'limits', 'set'];
+    expect(await candidates([...set, 'hourly='])).toEqual(['hourly=194', 'hourly=off']);
+    await cli.run([...set, 'hourly=2%']);
+    expect(await candidates([...set, 'hourly='])).toEqual(['hourly=2%', 'hourly=off']);
+    await cli.run([...set, 'hourly=off']);
+    expect(await candidates([...set, 'hourly='])).toEqual([]);
+    expect(await candidates([...set, '--ai-type', 'limited', 'monthly='])).toEqual([]);
+    expect(await candidates([...set, '--ai-type', 'limited', 'monthly=5'])).toEqual(['monthly=5']);
   });
 });
 

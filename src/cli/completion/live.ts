@@ -1,4 +1,5 @@
 import type { App } from '../../app.ts';
+import type { LimitKey } from '../../budget/limits.ts';
 import { exists } from '../../platform/files.ts';
 import { targetOf, type CommandContext } from '../context.ts';
 
@@ -17,6 +18,8 @@ export interface LiveValues {
   resets(): Promise<Candidate[]>;
   /** The revisions of the limits. */
   revisions(): Promise<Candidate[]>;
+  /** What a limit is now, as `limits set` takes it: the global one, or an AI type's own; null where it has none. */
+  limit(key: LimitKey, aiType: string | null): Promise<string | null>;
   /** The access tokens that can be revoked. */
   tokens(): Promise<Candidate[]>;
 }
@@ -46,6 +49,15 @@ export function liveValues(context: CommandContext): LiveValues {
           about: aboutChange(at, reason),
         })),
       ),
+    limit: async (key, aiType) => {
+      const found = await ask(context, async (app) => {
+        const { settings, limits } = await app.limits();
+        if (aiType === null) return [settings.global[key] ?? limits[key] ?? 'off'];
+        const own: Partial<Record<LimitKey, number>> = settings.aiTypes[aiType] ?? {};
+        return own[key] === undefined ? [] : [own[key]];
+      });
+      return found[0] === undefined ? null : String(found[0]);
+    },
     tokens: () =>
       ask(context, async (app) =>
         (await app.tokens()).flatMap(({ prefix, name, revokedAtMs }) =>

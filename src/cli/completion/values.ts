@@ -73,15 +73,24 @@ function lastMonths(nowMs: number): string[] {
 }
 
 /** `hourly=` of each limit that the line does not name yet; once it is written, what may follow it. */
-function assignments(asked: Asked): Candidate[] {
+async function assignments(asked: Asked): Promise<Candidate[]> {
   const keys = keysLeft(asked);
   const [written] = asked.place.text.split('=', 1);
   const key = keys.find((each) => asked.place.text.includes('=') && each === written);
   if (key === undefined) {
     return keys.map((each) => ({ value: `${each}=`, about: LIMIT_KEYS[each].about }));
   }
+  const { given } = asked.place;
+  const [, aiType = null] = [...given].find(([each]) => each.attributeName() === 'aiType') ?? [];
   const rule: LimitKeyRule = LIMIT_KEYS[key];
-  return rule.off && !ofAiType(asked.place) ? [{ value: `${key}=off`, about: 'no limit' }] : [];
+  const current = await asked.live.limit(key, aiType);
+  const values = new Map<string, string>([
+    ...(current === null ? [] : [[current, 'now'] as const]),
+    ...(rule.off && !ofAiType(asked.place) ? [['off', 'no limit'] as const] : []),
+  ]);
+  // A shell inserts a single candidate by itself: nobody has asked for it yet.
+  if (values.size < 2 && asked.place.text === `${key}=`) return [];
+  return [...values].map(([value, about]) => ({ value: `${key}=${value}`, about }));
 }
 
 function keysLeft({ place }: Asked): readonly LimitKey[] {
