@@ -71,15 +71,26 @@ function parseValue(key: LimitKey, text: string, aiType: string | null): Setting
     if (!rule.off) throw invalidInput(key, "can't be off");
     return 'off';
   }
+  const accepted = `it takes ${acceptedValues(rule, aiType)}`;
   if (text.endsWith('%')) {
-    const percent = parseCount(key, text.slice(0, -1), 0, 100);
-    if (rule.unit === 'percent') return requireCount(key, percent, 1, 100);
+    const percent = parseCount(key, text.slice(0, -1), 0, 100, accepted);
+    if (rule.unit === 'percent') return requireCount(key, percent, 1, 100, accepted);
     if (rule.share === undefined || aiType !== null) {
-      throw invalidInput(key, `must be an amount of ${rule.unit}, not ${text}`);
+      throw invalidInput(key, `must be an amount of ${rule.unit}, not ${text}`, accepted);
     }
     return `${percent}%`;
   }
-  return parseCount(key, text, minimumOf(rule), rule.max);
+  return parseCount(key, text, minimumOf(rule), rule.max, accepted);
+}
+
+/** What a limit may be set to, global or of an AI type: `a whole number of tokens, N% of enforcedMonthly or off` */
+export function acceptedValues(
+  { unit, share, off, max }: LimitKeyRule,
+  aiType: string | null = null,
+): string {
+  const amount = unit === 'percent' ? `1 to ${String(max)} %` : `a whole number of ${unit}`;
+  if (aiType !== null) return amount;
+  return `${amount}${share === undefined ? '' : `, N% of ${share}`}${off ? ' or off' : ''}`;
 }
 
 function minimumOf(rule: LimitKeyRule): number {

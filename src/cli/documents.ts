@@ -114,6 +114,8 @@ export interface LimitsDocument {
 export interface LimitsChangeDocument {
   /** The new revision; the one before where nothing was changed. */
   readonly revision: number;
+  /** The revision that was in force before, which `limits rollback` takes; 0 where nothing was ever set. */
+  readonly revisionBefore: number;
   /** Whether the settings differ from those in force; with a dry run, whether they would. */
   readonly changed: boolean;
   readonly dryRun: boolean;

@@ -41,6 +41,14 @@ function commandsOf(command: Command, words: string[] = []): string[][] {
 }
 
 describe('help', () => {
+  it('of limits set has every key', async () => {
+    const { stdout } = await cli.run(['limits', 'set', '--help']);
+    const keys = /\nKeys: ([^]*)\nWhat each means and takes: tokenctl help limits\n/.exec(
+      stdout,
+    )?.[1];
+    expect(keys?.split(/,\s+/)).toEqual(Object.keys(LIMIT_KEYS));
+  });
+
   it('of a command is what --help of it says', async () => {
     const commands = commandsOf(
       createProgram(

@@ -133,14 +133,17 @@ describe('limits rollback', () => {
     const planned = await limits('rollback', '2', '--dry-run');
     expect(planned.stdout).toMatch(/\nhourly +5 +7,000\n/);
     expect(await inForce()).toMatchObject({ revision: 3 });
-    expect(json(await limits('rollback', '2', '--json'))).toMatchObject({ revision: 4 });
+    expect(planned.stdout).not.toContain('takes it back');
+    const back = json(await limits('rollback', '2', '--json'));
+    expect(back).toMatchObject({ revision: 4, revisionBefore: 3 });
     expect(await inForce()).toEqual(expect.objectContaining({ revision: 4, settings: SETTINGS }));
     expect((await limits('rollback', '2')).stdout).toMatch(/^Nothing to change: revision 4/);
     await limits('rollback', '1', '--reason', 'the pilot is over');
     const history = await limits('history');
     expect(history.stdout).toMatch(/\n +5 +\S+ [\d:]+ UTC +rollback by \S+@\S+/);
-    expect(history.stdout).toMatch(/the defaults\s+\(the\s+pilot\s+is\s+over\)/);
-    expect(history.stdout).toMatch(/back\s+to\s+revision\s+2/);
+    const shown = history.stdout.replaceAll(/\s+/g, ' ');
+    expect(shown).toContain('(back to revision 1: the pilot is over)');
+    expect(shown).toContain('hourly 5 -> 2% (back to revision 2)');
     expect(json(await limits('history', '--json'))).toMatchObject({
       revisions: [{ revision: 5 }, { revision: 4 }, { revision: 3, reason: 'oops' }, {}, {}],
     });
@@ -204,7 +207,12 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(done.stdout).toMatch(/\nhourly +194 +2,800\n/);
     expect(done.stdout).toContain('Largest request that passes now: 194 tokens -> 1,000 tokens\n');
     expect(done.stdout).toMatch(/Binds first: the limit of 194 tokens an hour \(194 left\) ->/);
-    expect(done.stdout).toContain("3 of today's 4 denials (UTC) would have passed.\n");
+    expect(done.stdout).toContain(
+      'Of the 4 requests that were denied today (UTC), 3 would have passed.\n',
+    );
+    expect(done.stdout).toMatch(
+      /\nThis takes it back:\n {2}-> tokenctl --database \S+ limits rollback \d+\n$/,
+    );
   });
 
   it('of two changes at once, the second to come is refused with what to do, and may come again', async () => {

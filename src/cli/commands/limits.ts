@@ -26,7 +26,12 @@ import type {
 } from '../documents.ts';
 import { EXIT } from '../exit-codes.ts';
 import { findingLines } from '../views/findings.ts';
-import { limitChanges, limitChangesView, limitEffectView } from '../views/limit-changes.ts';
+import {
+  limitChanges,
+  limitChangesView,
+  limitEffectView,
+  wayBackLines,
+} from '../views/limit-changes.ts';
 import { effectiveLimits, limitHistoryView, limitsView } from '../views/limits.ts';
 import { timeText } from '../views/text.ts';
 
@@ -159,7 +164,8 @@ export async function rollbackLimits(
   options: ChangeOptions,
 ): Promise<number> {
   const number = parseCount('REV', text, 1, MAX_REVISION, 'tokenctl limits history');
-  const reason = options.reason ?? `back to revision ${String(number)}`;
+  const target = `back to revision ${String(number)}`;
+  const reason = options.reason === undefined ? target : `${target}: ${options.reason}`;
   const restore = async (_: Settings, app: App): Promise<Settings> => {
     const { settings } = await app.limitRevision(number);
     checkSettings(settings);
@@ -223,7 +229,10 @@ async function change(
   if (output.json) {
     const effective = effectiveLimits(after.limits);
     const { revision } = after;
-    const document = { revision, changed, dryRun, changes, effect, effective, findings: problems };
+    const document = {
+      ...{ revision, revisionBefore: before.revision, changed, dryRun, changes, effect },
+      ...{ effective, findings: problems },
+    };
     output.document(document satisfies LimitsChangeDocument);
     return EXIT.done;
   }
@@ -235,7 +244,11 @@ async function change(
     ? 'Would change (nothing is changed, because of --dry-run):'
     : `Revision ${String(after.revision)} is in force.`;
   const table = changes.length === 0 ? [] : limitChangesView(changes, output.screen);
-  output.result([says, ...table, '', ...limitEffectView(effect, output.screen)].join('\n'));
+  // Where nothing was ever set there is no revision to go back to.
+  const back = dryRun || before.revision === 0 ? [] : wayBackLines(before.revision, output.screen);
+  output.result(
+    [says, ...table, '', ...limitEffectView(effect, output.screen), ...back].join('\n'),
+  );
   if (problems.length > 0) {
     output.message(findingLines(problems, output.stderrScreen).join('\n'));
   }

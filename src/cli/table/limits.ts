@@ -42,7 +42,7 @@ export function addLimits(program: Command, does: Does): void {
         'tokenctl limits set monthly=500000 hourly=2%',
         'tokenctl limits set monthly=50000 --ai-type sandbox --reason "trial"',
         'tokenctl limits set request=off --dry-run',
-      ),
+      ) + KEYS,
     )
     .action(
       does(async (context, assignments, options) =>
@@ -145,6 +145,13 @@ export function addLimits(program: Command, does: Does): void {
     .addHelpText('after', examples('tokenctl limits history'))
     .action(does(async (context) => (await import('../commands/limits.ts')).limitHistory(context)));
 }
+
+// Written out, as help loads no rules; a test compares it with them.
+const KEYS = `
+Keys: monthly, enforcedShare, enforcedMonthly, daily, hourly, request,
+      requestsPerMinute, requestsPerDay, tokensPerRequest, warning, critical,
+      emergency, criticalRequest, reservationTtl
+What each means and takes: tokenctl help limits`;
 
 const LIMITS_FILE = `
 A limits file:

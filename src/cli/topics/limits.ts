@@ -6,7 +6,7 @@ import {
   type LimitKey,
   type LimitKeyRule,
 } from '../../budget/limits.ts';
-import { PROFILES } from '../../budget/settings.ts';
+import { acceptedValues, PROFILES } from '../../budget/settings.ts';
 import { count, grouped } from '../views/text.ts';
 import type { TopicPart } from '../views/topic.ts';
 
@@ -30,7 +30,7 @@ const DENIES: Readonly<Record<LimitKey, string>> = {
 const { limits: defaults, derivations } = resolveLimits(NO_SETTINGS);
 
 function about(key: LimitKey, rule: LimitKeyRule): string {
-  return `${rule.about}. By default ${defaultOf(key, rule)}. Takes ${takes(rule)}. ${DENIES[key]}`;
+  return `${rule.about}. By default ${defaultOf(key, rule)}. Takes ${acceptedValues(rule)}. ${DENIES[key]}`;
 }
 
 /** `194 tokens (daily / 24)` */
@@ -39,12 +39,6 @@ function defaultOf(key: LimitKey, { unit }: LimitKeyRule): string {
   const formula = derivations[key]?.formula ?? 'default';
   const amount = value === null ? 'off' : `${count(value)} ${unit === 'percent' ? '%' : unit}`;
   return formula === 'default' ? amount : `${amount} (${grouped(formula)})`;
-}
-
-/** `tokens, N% of enforcedMonthly or off` */
-function takes({ unit, share, off, max }: LimitKeyRule): string {
-  const amount = unit === 'percent' ? `1 to ${String(max)} %` : unit;
-  return `${amount}${share === undefined ? '' : `, N% of ${share}`}${off ? ' or off' : ''}`;
 }
 
 export const limits: readonly TopicPart[] = [

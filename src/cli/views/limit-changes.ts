@@ -4,7 +4,7 @@ import type { Screen } from '../output.ts';
 import { ruleText } from './binding.ts';
 import { grid } from './grid.ts';
 import { effectiveLimits } from './limits.ts';
-import { count, counted, hang } from './text.ts';
+import { count, counted, fixLine, hang } from './text.ts';
 
 /** One limit before and after a change. */
 export interface LimitChange {
@@ -67,6 +67,14 @@ export function limitEffectView(effect: LimitEffect, { width, symbols }: Screen)
   ];
 }
 
+/** The command that takes a change back. */
+export function wayBackLines(revisionBefore: number, screen: Screen): string[] {
+  return [
+    'This takes it back:',
+    fixLine(`tokenctl limits rollback ${String(revisionBefore)}`, screen),
+  ];
+}
+
 function tokens(largest: number | null): string {
   return largest === null || largest === 0 ? 'none' : counted(largest, 'token');
 }
@@ -77,9 +85,12 @@ function denialsText(
   cut: boolean,
 ): string {
   if (denials === 0) return 'No request was denied today (UTC).';
-  const of = cut
-    ? `the newest ${count(denials)} of today's denials`
-    : `today's ${counted(denials, 'denial')}`;
+  if (denials === 1 && !cut) {
+    const verb = after === 0 ? 'would not have passed' : 'would have passed';
+    const also = before === 0 ? '' : '; under the limits before it would have';
+    return `The one request that was denied today (UTC) ${verb}${also}.`;
+  }
+  const of = `${cut ? 'newest ' : ''}${count(denials)} requests that were denied today (UTC)`;
   const also = before === 0 ? '' : `; ${count(before)} under the limits before`;
-  return `${after === 0 ? 'None' : count(after)} of ${of} (UTC) would have passed${also}.`;
+  return `Of the ${of}, ${after === 0 ? 'none' : count(after)} would have passed${also}.`;
 }

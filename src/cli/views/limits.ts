@@ -1,6 +1,7 @@
 import {
   AI_TYPE_LIMIT_KEYS,
   LIMIT_KEYS,
+  NO_SETTINGS,
   type LimitKey,
   type Limits,
   type LimitKeyRule,
@@ -86,33 +87,46 @@ export interface HistoryRow {
   readonly at: string;
 }
 
-/** Every revision: when, by which command and whom, what is set since, and why. */
+/** Every revision, the newest first: when, by which command and whom, what it changed, and why. */
 export function limitHistoryView(rows: readonly HistoryRow[], screen: Screen): string {
   return grid(
     [
       { title: 'Rev', align: 'right' },
       { title: 'When' },
       // In one column, so that a narrow screen leaves none of them out.
-      { title: 'By whom, what is set, and why', flexible: true },
+      { title: 'By whom, what changed, and why', flexible: true },
     ],
-    rows.map(({ revision, at, actor, source, settings, reason }) => [
+    rows.map(({ revision, at, actor, source, settings, reason }, place) => [
       String(revision),
       timeText(at),
-      `${source}${actor === null ? '' : ` by ${actor}`}: ${settingsText(settings)}${reason === null ? '' : ` (${reason})`}`,
+      `${source}${actor === null ? '' : ` by ${actor}`}: ${changeText(rows[place + 1]?.settings, settings, screen)}${reason === null ? '' : ` (${reason})`}`,
     ]),
     screen,
   ).join('\n');
 }
 
-/** In words that fit a narrow column, so that no number is cut. */
-function settingsText({ global, aiTypes }: Settings): string {
-  const pairs = (own: object): string =>
-    Object.entries(own)
-      .map(([key, value]) => `${key}=${String(value)}`)
-      .join(' ');
-  const all = [
-    ...(Object.keys(global).length === 0 ? [] : [pairs(global)]),
-    ...Object.entries(aiTypes).map(([name, own]) => `${name}: ${pairs(own)}`),
+/** `hourly 2% -> 2800, sandbox monthly unset -> 50000`; of the first revision, what it sets. */
+function changeText(before: Settings | undefined, after: Settings, { symbols }: Screen): string {
+  const [old, now] = [flat(before ?? NO_SETTINGS), flat(after)];
+  const changes = [...new Set([...old.keys(), ...now.keys()])].flatMap((key) => {
+    const [was, is] = [old.get(key) ?? 'unset', now.get(key) ?? 'unset'];
+    if (was === is) return [];
+    return [before === undefined ? `${key}=${is}` : `${key} ${was} ${symbols.arrow} ${is}`];
+  });
+  // Without a comma a first amount of any length fits a narrow column.
+  if (changes.length > 0) return changes.join(before === undefined ? ' ' : ', ');
+  return before === undefined ? 'the defaults' : 'no change';
+}
+
+/** Each setting by its key, behind the AI type whose it is. */
+function flat({ global, aiTypes }: Settings): Map<string, string> {
+  const scopes: [string, object][] = [
+    ['', global],
+    ...Object.entries(aiTypes).map(([name, own]): [string, object] => [`${name} `, own]),
   ];
-  return all.length === 0 ? 'the defaults' : all.join('; ');
+  return new Map(
+    scopes.flatMap(([lead, own]) =>
+      Object.entries(own).map(([key, value]) => [`${lead}${key}`, String(value)] as const),
+    ),
+  );
 }
