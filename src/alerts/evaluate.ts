@@ -116,7 +116,7 @@ export function alertMessage(
         ? `${share}${then === '' ? '' : `${then} denied`}`
         : `${share}; requests above ${amount(small)} tokens are denied${then}`;
     case 'emergency':
-      return `${share}; every request is denied until ${data.resetsAt}, or until usage is reset or the limit raised`;
+      return `${share}; every request is denied until ${timeText(data.resetsAt)}, or until usage is reset or the limit raised`;
   }
 }
 
@@ -138,6 +138,11 @@ function isOver({ level, data }: Alert, { used, held, limits }: MonthState): boo
   const changed = used < data.used || threshold > data.threshold;
   const margin = changed ? 0 : Math.floor((data.limit * HYSTERESIS_PERCENT) / 100);
   return used + held < threshold - margin;
+}
+
+/** '2026-12-01 00:00 UTC' */
+function timeText(iso: string): string {
+  return `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`;
 }
 
 function amount(tokens: number): string {

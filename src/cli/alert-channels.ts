@@ -2,9 +2,12 @@ import { join, resolve } from 'node:path';
 import type { Channel } from '../alerts/channel.ts';
 import { configOf, type CommandContext } from './context.ts';
 import type { Output } from './output.ts';
+import { hang } from './views/text.ts';
 
 /** The alert log's name, in the user's data directory unless it is put elsewhere. */
 const ALERT_LOG = 'token_usage_alerts.json';
+
+const LEAD = 'tokenctl: ';
 
 /** The channels that a monitor tells: its console, and the alert log. */
 export async function channelsOf(alertLog: string, output: Output): Promise<Channel[]> {
@@ -29,13 +32,17 @@ function consoleChannel(output: Output): Channel {
     name: 'console',
     events: ['raised', 'resolved'],
     send: ({ level, message }, event) => {
-      const { red, green } = output.stderrScreen.colors;
-      const word = level.toUpperCase();
-      output.message(
+      const { colors, width } = output.stderrScreen;
+      const name = level.toUpperCase();
+      const [word, paint, rest] =
         event === 'raised'
-          ? `tokenctl: ${red(word)} ${message}`
-          : `tokenctl: ${green('resolved')} ${word}, which was: ${message}`,
-      );
+          ? [name, colors.red, message]
+          : ['resolved', colors.green, `${name}, which was: ${message}`];
+      // Between words on a terminal; whole for a log file and grep.
+      const lines = output.stderrIsTTY
+        ? hang(LEAD, `${word} ${rest}`, width)
+        : [`${LEAD}${word} ${rest}`];
+      output.message(lines.join('\n').replace(word, () => paint(word)));
       return Promise.resolve();
     },
   };

@@ -6,6 +6,7 @@ import { sql } from '../support/budget.ts';
 import { temporaryCli, type Cli } from '../support/cli.ts';
 import { DATABASES, migratedDatabase } from '../support/databases.ts';
 import { grantAsDocumented } from '../support/privileges.ts';
+import { startInPty } from '../support/pty.ts';
 import { startCli } from '../support/running-cli.ts';
 
 let cli: Cli;
@@ -49,7 +50,7 @@ describe.each(DATABASES)('alerts of the monitor on %s', (kind) => {
     expect(JSON.parse(after.stdout)).toMatchObject({ level: 'ok', alerts: [] });
     await use(target, 137_200);
     expect((await check()).stderr).toMatch(
-      /^tokenctl: EMERGENCY 98\.00 % .*every request is denied/,
+      /^tokenctl: EMERGENCY 98\.00 % .*every request is denied until \d{4}-\d\d-01 00:00 UTC, or/,
     );
     expect(linesOf(logIn(cli.home)).map(({ level }) => level)).toEqual(['CRITICAL', 'EMERGENCY']);
   });
@@ -64,6 +65,17 @@ describe.each(DATABASES)('alerts of the monitor on %s', (kind) => {
     running.child.kill('SIGTERM');
     expect((await running.done).code).toBe(0);
   });
+});
+
+it('an alert breaks between words on a terminal', async () => {
+  const target = await migratedDatabase('sqlite');
+  await use(target, 133_000);
+  const args = ['monitor', '--once', '--database', target.url];
+  const pty = startInPty(args, { home: cli.home, cols: 60, rows: 24 });
+  expect(await pty.exited()).toBe(0);
+  const [first, second] = pty.printed();
+  expect(first).toMatch(/^tokenctl: CRITICAL 95\.00 % of the 140,000 tokens of \d{4}-\d\d$/);
+  expect(second).toMatch(/^ {10}are used or held; /);
 });
 
 describe('the alert log', () => {

@@ -100,9 +100,10 @@ async function check(app: App, alertLog: string | null, output: Output): Promise
   return { ...found, lookAgainInMs };
 }
 
-function liveAlert({ level, message, state, seenAtMs, raisedAtMs }: Alert): LiveAlert {
+function liveAlert({ level, data, state, seenAtMs, raisedAtMs }: Alert): LiveAlert {
   const at = isoTime(raisedAtMs ?? seenAtMs);
-  return { level, message, at, state: state === 'pending' ? 'by holds alone, waiting' : state };
+  const { percent } = data;
+  return { level, percent, at, state: state === 'pending' ? 'by holds alone, waiting' : state };
 }
 
 /** The line of each check of a monitor without a screen. */

@@ -1,5 +1,5 @@
 import { stripVTControlCharacters } from 'node:util';
-import type { Level } from '../../../budget/levels.ts';
+import type { Level, Percent } from '../../../budget/levels.ts';
 import type { Pulse } from '../../../ledger/pulse.ts';
 import type { StatusReport } from '../../../ledger/status.ts';
 import type { Screen } from '../../output.ts';
@@ -9,7 +9,7 @@ import type { Block } from './fit.ts';
 import { denialTable } from './denials.ts';
 import { sparklineLines } from './sparkline.ts';
 import { labelled, levelLines, levelText, paceParts, passesLines } from '../status.ts';
-import { age, count, hang, oneLine, percentText } from '../text.ts';
+import { age, count, hang, percentText } from '../text.ts';
 import { windowTable } from '../windows.ts';
 
 /** What AI types may be sorted by. */
@@ -19,10 +19,11 @@ export type Sort = (typeof SORTS)[number];
 /** A level that was reached, as the living monitor lists it. */
 export interface LiveAlert {
   readonly level: Level;
-  readonly message: string;
+  /** What was used and held of the limit when it was reached. */
+  readonly percent: Percent;
   /** ISO 8601 UTC. */
   readonly at: string;
-  /** Such as 'sent' or 'waiting', in words for people. */
+  /** Such as 'raised', in words for people. */
   readonly state: string;
 }
 
@@ -116,9 +117,9 @@ export function sortAiTypes(aiTypes: StatusReport['aiTypes'], sort: Sort): Statu
 }
 
 function alertLines(alerts: readonly LiveAlert[], screen: Screen, nowMs: number): string[] {
-  return alerts.flatMap(({ level, message, at, state }, place) => {
+  return alerts.flatMap(({ level, percent, at, state }, place) => {
     const word = level.toUpperCase();
-    const text = `${word}  ${age(nowMs - Date.parse(at))} ago, ${oneLine(message)} (${oneLine(state)})`;
+    const text = `${word}  ${age(nowMs - Date.parse(at))} ago, ${state}, at ${percentText(percent)}`;
     return labelled(place === 0 ? 'Alerts' : '', text, screen).map((line, index) =>
       index === 0 ? line.replace(word, () => levelText(level, screen)) : line,
     );
