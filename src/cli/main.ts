@@ -1,4 +1,5 @@
 import { CommanderError, type Command } from 'commander';
+import { closest } from '../budget/closest.ts';
 import { TokenctlError } from '../budget/errors.ts';
 import { exitOnInterrupt, systemHost, type Host } from '../platform/process.ts';
 import { systemRuntime, type Runtime } from '../platform/runtime.ts';
@@ -64,7 +65,7 @@ async function run(
     if (error.exitCode === 0) return EXIT.done;
     // Commander has said on standard error which commands there are.
     if (error.code === 'commander.help') return noCommand(output, helpFor(program, args));
-    return reportFailure(usageError(error, helpFor(program, args)), output);
+    return reportFailure(usageError(error, program, args), output);
   } finally {
     takeInterrupts();
   }
@@ -100,7 +101,21 @@ function flagsOf(args: readonly string[]): OutputOptions {
 }
 
 /** `error: unknown option '--tokns'\n(Did you mean --tokens?)` as what was wrong and what to do. */
-function usageError({ message }: CommanderError, help: string): TokenctlError {
+function usageError(
+  { message, code }: CommanderError,
+  program: Command,
+  args: readonly string[],
+): TokenctlError {
+  const help = helpFor(program, args);
+  if (code === 'commander.missingMandatoryOptionValue') {
+    // Commander looks for what is missing first, and it is often there, but mistyped.
+    const mistyped = unknownFlag(commandOf(program, args).command, args);
+    if (mistyped !== null) {
+      const { flag, meant } = mistyped;
+      const fix = meant === null ? help : `did you mean ${meant}?`;
+      return new TokenctlError('invalid_input', `unknown option '${flag}'`, { field: flag, fix });
+    }
+  }
   const [first = '', ...rest] = message.split('\n');
   const suggestion = /\(Did you mean (?:one of )?(.*)\?\)/.exec(rest.join(' '))?.[1];
   const field = /'([^'\s]+)/.exec(first)?.[1];
@@ -110,8 +125,25 @@ function usageError({ message }: CommanderError, help: string): TokenctlError {
   });
 }
 
-/** The help of the command that was meant, as far as its words name one. */
-function helpFor(program: Command, args: readonly string[]): string {
+/** The first flag that a command does not know, and the one that it is most like. */
+function unknownFlag(
+  command: Command,
+  args: readonly string[],
+): { flag: string; meant: string | null } | null {
+  const help = command.createHelp();
+  const known = [...help.visibleOptions(command), ...help.visibleGlobalOptions(command)].flatMap(
+    ({ long }) => long ?? [],
+  );
+  const flags = args.flatMap((word) => /^--[^=]+/.exec(word)?.[0] ?? []);
+  const flag = flags.find((each) => !known.includes(each));
+  return flag === undefined ? null : { flag, meant: closest(flag, known) };
+}
+
+/** The command that was meant, as far as its words name one, and these words. */
+function commandOf(
+  program: Command,
+  args: readonly string[],
+): { readonly command: Command; readonly words: readonly string[] } {
   let command = program;
   const words = [program.name()];
   for (const word of args) {
@@ -120,5 +152,9 @@ function helpFor(program: Command, args: readonly string[]): string {
     command = next;
     words.push(word);
   }
-  return [...words, '--help'].join(' ');
+  return { command, words };
+}
+
+function helpFor(program: Command, args: readonly string[]): string {
+  return [...commandOf(program, args).words, '--help'].join(' ');
 }

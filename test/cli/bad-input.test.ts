@@ -43,6 +43,21 @@ describe('wrong usage exits 2', () => {
     [['limits', 'apply'], /needs one of --file F, --profile P and --env/],
     [['limits', 'apply', '--profile', 'fast'], /"fast" is no profile/],
     [['reset'], /--reason: is needed/],
+    [
+      ['check', '--aitype', 'x', '--tokens', '5'],
+      /unknown option '--aitype'\n.*did you mean --ai-type\?/,
+    ],
+    [['check', '--bogus', '--tokens', '5'], /unknown option '--bogus'\n.*tokenctl check --help/],
+    [['check', '--tokens', '5'], /required option '--ai-type <type>'/],
+    [
+      ['limits', 'set', 'hourly=5k'],
+      /"5k"\n.*it takes a whole number of tokens, N% of enforcedMonthly or off/,
+    ],
+    [['limits', 'set', 'warning=lots'], /"lots"\n.*it takes 1 to 100 % or off/],
+    [
+      ['limits', 'set', '--ai-type', 'x', 'daily=5k'],
+      /"5k"\n.*it takes a whole number of tokens\n/,
+    ],
     [['reset', '--undo', 'last'], /--undo: must be a whole number.*\n.*tokenctl reset --list/],
     [['reset', '--undo', '2147483648'], /--undo: must be at most 2147483647/],
     [['reset', '--reason', 'x', '--window', 'year'], /"year" is no window/],

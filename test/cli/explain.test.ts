@@ -98,6 +98,22 @@ describe.each(DATABASES)('explain on %s', (kind) => {
     expect((await run()).code).toBe(2);
   });
 
+  it('says of what another program logged that no one asked for it', async () => {
+    const { target } = await budgetOfNow();
+    await sql(
+      target,
+      `INSERT INTO token_usage_logs (ai_type, tokens_in, total_tokens, request_id)
+       VALUES ('guardian', 500, 500, 'small'), ('guardian', 501, 501, 'large')`,
+    );
+    const state = async (name: string) => {
+      const { stdout } = await cli.run(['explain', name, '--database', target.url]);
+      return /^State +([^]*?)\n[A-Z]/m.exec(stdout)?.[1]?.replaceAll(/\s+/g, ' ');
+    };
+    const settled = 'settled, logged by another program: it was counted, not asked for';
+    expect(await state('small')).toBe(settled);
+    expect(await state('large')).toBe(`${settled}; it is above the limit of 500 tokens a request`);
+  });
+
   it('shows a denial of another program without a verdict, and a strange verdict as none', async () => {
     const { target } = await budgetOfNow();
     await sql(

@@ -26,8 +26,9 @@ export async function explain(context: CommandContext, request: string): Promise
       output.document({ request, count, verdict, now } satisfies ExplainDocument);
       return EXIT.done;
     }
+    const { limits } = await app.limits();
     const receipt = now === null ? null : await receiptOf(app, now, context);
-    output.result(explainView(entry, count, receipt, output.screen));
+    output.result(explainView(entry, count, limits, receipt, output.screen));
     return EXIT.done;
   };
   return withApp(context, explained, { create: false });

@@ -1,3 +1,4 @@
+import { ownLimits, type Limits } from '../../budget/limits.ts';
 import type { Verdict } from '../../budget/verdict.ts';
 import { isoTime } from '../../budget/windows.ts';
 import type { LogEntry } from '../../ledger/port.ts';
@@ -9,17 +10,19 @@ import { count, counted, duration, hang, oneLine, timeText } from './text.ts';
 /**
  * A past request: what it was, when, and what it cost; of a denial every rule that it broke.
  * @param sameName how many requests bear the name that was asked for; this is the newest
+ * @param limits those in force now
  * @param now the receipt of a dry check of the same request, for a denial
  */
 export function explainView(
   entry: LogEntry,
   sameName: number,
+  limits: Limits,
   now: string | null,
   screen: Screen,
 ): string {
   const verdict = verdictOf(entry);
   return [
-    ...facts(entry, sameName).flatMap(([label, text]) =>
+    ...facts(entry, sameName, limits).flatMap(([label, text]) =>
       hang(label.padEnd(LABEL_WIDTH), text, screen.width),
     ),
     ...(verdict === null ? [] : ['', ...denialReceipt(verdict, screen)]),
@@ -29,7 +32,7 @@ export function explainView(
 
 const LABEL_WIDTH = 'Reserved  '.length;
 
-function facts(entry: LogEntry, sameName: number): [string, string][] {
+function facts(entry: LogEntry, sameName: number, limits: Limits): [string, string][] {
   const { requestId, idempotencyKey, model, error, stopReason, endedAtMs, expiresAtMs, atMs } =
     entry;
   const timed = (at: number): string => timeText(isoTime(at));
@@ -41,7 +44,7 @@ function facts(entry: LogEntry, sameName: number): [string, string][] {
       idempotencyKey === null || idempotencyKey === requestId ? null : oneLine(idempotencyKey),
     ],
     ['AI type', entry.aiType],
-    ['State', stateText(entry)],
+    ['State', stateText(entry, limits)],
     ['Cost', costText(entry)],
     ['Made', timed(atMs)],
     ['Ended', endedText(entry, endedAtMs, timed)],
@@ -59,12 +62,14 @@ function newestOf(sameName: number): string {
   return sameName > 1 ? `, the newest of ${count(sameName)} with that name` : '';
 }
 
-function stateText(entry: LogEntry): string {
+function stateText(entry: LogEntry, limits: Limits): string {
   switch (entry.state) {
     case 'held':
       return 'held: it is open, and its estimate is kept free for it';
     case 'settled':
-      return 'settled: it passed, and is charged what it used';
+      return entry.reservedTokens === 0
+        ? `settled, logged by another program: it was counted, not asked for${aboveText(entry, limits)}`
+        : 'settled: it passed, and is charged what it used';
     case 'failed':
       return 'failed: it is charged what its writer reported';
     case 'released':
@@ -76,6 +81,13 @@ function stateText(entry: LogEntry): string {
         ? `denied: this row stands for ${counted(entry.deniedCount, 'denial')} of that second, and has the verdict of the first`
         : 'denied: it was not made, and cost nothing';
   }
+}
+
+/** Such a request would have been denied, had it been asked for under the limits of now. */
+function aboveText({ aiType, charged }: LogEntry, limits: Limits): string {
+  const own = ownLimits(limits, aiType)?.request ?? Infinity;
+  const most = Math.min(limits.request ?? Infinity, own);
+  return charged > most ? `; it is above the limit of ${counted(most, 'token')} a request` : '';
 }
 
 function costText(entry: LogEntry): string | null {
