@@ -56,6 +56,12 @@ export interface AppOptions {
 /** What one check of a monitor found, as `status` reports it, and the alerts that are open. */
 export type MonitorCheck = Omit<Watched, 'snapshot'> & { readonly report: StatusReport };
 
+/** A past month, 'YYYY-MM', and one AI type; the current month and all AI types where they are left out. */
+export interface StatusRequest {
+  readonly month?: string;
+  readonly aiType?: string;
+}
+
 /** Who changes something, and why. */
 export interface ChangeNote {
   readonly source: string;
@@ -221,7 +227,7 @@ export class App {
   }
 
   /** The ledger at this instant. @throws ledger_unavailable */
-  async status(request: { month?: string; aiType?: string } = {}): Promise<StatusReport> {
+  async status(request: StatusRequest = {}): Promise<StatusReport> {
     const snapshot = await this.ledger.snapshot(request);
     return statusReport(snapshot, this.location, request.aiType ?? null);
   }

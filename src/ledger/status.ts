@@ -53,6 +53,8 @@ export interface StatusReport {
   };
   /** The past month asked for, 'YYYY-MM'; null for now. */
   readonly month: string | null;
+  /** The one AI type that was asked for; null for all. */
+  readonly aiType: string | null;
   /** The global windows, then those of each AI type that has limits of its own. */
   readonly windows: readonly WindowStatus[];
   readonly rates: readonly {
@@ -132,6 +134,7 @@ export function statusReport(
       since: snapshot.sinceMs === null ? null : isoTime(snapshot.sinceMs),
     },
     month: pastMonth,
+    aiType,
     windows: statuses,
     rates: [
       {

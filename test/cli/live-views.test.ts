@@ -140,6 +140,7 @@ function pulse(aiTypes: readonly AiType[]): Pulse {
       },
       burnRate: { lastHour: 5_000, lastDay: null, limitReachedAt: null },
       lastLogAt: '2026-11-24T06:44:00.000Z',
+      aiType: null,
       limitsRevision: 3,
       findings: [
         {
@@ -169,9 +170,7 @@ const frame = (of: LiveState, columns = 80, rows = 40, screen = plain(columns)):
   liveFrame(of, NOW_MS, { columns, rows }, screen);
 
 describe('the frame', () => {
-  const alerts = [
-    { level: 'warning' as const, message: 'the month is at 80 %', at: NOW, state: 'sent' },
-  ];
+  const alerts = [{ level: 'warning' as const, percent: 80.5, at: NOW, state: 'raised' }];
 
   it('has one line a row, none too wide, whatever the size', () => {
     const many = state({ pulse: pulse(Array.from({ length: 30 }, (_, at) => aiType(`a${at}`))) });
@@ -261,7 +260,7 @@ describe('the frame', () => {
 
   it('lists alerts with their level, age and state', () => {
     expect(frame(state({ alerts })).join('\n')).toContain(
-      'Alerts    WARNING  12 s ago, the month is at 80 % (sent)',
+      'Alerts    WARNING  12 s ago, raised, at 80.50 %\n',
     );
   });
 

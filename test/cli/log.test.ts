@@ -87,6 +87,16 @@ describe.each(DATABASES)('the log on %s', (kind) => {
     expect(await names('--limit', '1', '--state', 'denied')).toEqual(['req-2']);
   });
 
+  it('says that there may be more where as many came as were asked for', async () => {
+    const budget = await budgetOfNow();
+    for (const name of ['first', 'second', 'third']) await logged(budget, name);
+    const log = (...args: string[]) => cli.run(['log', '--database', budget.target.url, ...args]);
+    const more = 'tokenctl: the newest 2; --limit N shows more\n';
+    expect((await log('--limit', '2')).stderr).toBe(more);
+    expect((await log('--limit', '2', '--quiet')).stderr).toBe('');
+    expect((await log('--limit', '4')).stderr).toBe('');
+  });
+
   it('follows: what another program logs, once each, also what comes late', async () => {
     const budget = await budgetOfNow();
     await logged(budget, 'first');

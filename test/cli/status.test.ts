@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { temporaryCli, type Cli } from '../support/cli.ts';
-import { emptyDatabase, DATABASES } from '../support/databases.ts';
+import { emptyDatabase, migratedDatabase, DATABASES } from '../support/databases.ts';
 import { sql } from '../support/budget.ts';
 
 let cli: Cli;
@@ -33,6 +33,15 @@ describe('status --format', () => {
     const { code, stderr } = await cli.run(['status', '--format', '{level}', flag]);
     expect(code).toBe(2);
     expect(stderr).toMatch(/--format.*can ?not be used with.*--(json|nagios)/);
+  });
+
+  it('is of the whole budget: --ai-type is refused, and the placeholder named', async () => {
+    const args = ['status', '--format', '{level}', '--ai-type', 'sandbox'];
+    const { code, stdout, stderr } = await cli.run(args);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(
+      /^tokenctl: --ai-type: has no sense with --format.*\n.*\{ai:TYPE\.used\}/,
+    );
   });
 
   it('exits with the level where it is asked for, and with 4 where there is no database', async () => {
@@ -67,6 +76,7 @@ describe('status --nagios', () => {
       /text\.db/,
     ],
     ['a wrong month', (): string[] => ['--month', '2025-13'], /is no month/],
+    ['an AI type', (): string[] => ['--ai-type', 'sandbox'], /--ai-type: .*of the whole budget/],
   ])('is UNKNOWN, 3, for %s; with --json one document', async (_, args, message) => {
     const all = ['status', '--nagios', ...args()];
     const { code, stdout } = await cli.run(all);
@@ -78,6 +88,32 @@ describe('status --nagios', () => {
     expect(json.code).toBe(3);
     const { error } = JSON.parse(json.stdout) as { error: { message: string } };
     expect(error.message).toMatch(message);
+  });
+});
+
+describe.each(DATABASES)('an AI type that is not known, on %s', (kind) => {
+  it('is said, with the one that may have been meant', async () => {
+    const database = ['--database', (await migratedDatabase(kind)).url];
+    const run = (...args: string[]) => cli.run([...args, ...database]);
+    const input = `timestamp,input,output\n${new Date().toISOString()},7,0\n`;
+    await cli.run(['import', '-', '--format', 'csv', '--ai-type', 'sandbox', ...database], {
+      input,
+    });
+    const near = 'tokenctl: nothing is known of sandbx: did you mean sandbox?\n';
+    const found = await run('status', '--ai-type', 'sandbx');
+    expect(found).toMatchObject({ code: 0, stderr: near });
+    expect(found.stdout).toMatch(/^sandbx has used nothing in \d{4}-\d{2}\.$/m);
+    expect(found.stdout).toMatch(/^global month /m);
+    expect(await run('log', '--ai-type', 'sandbx')).toMatchObject({ code: 0, stderr: near });
+    const reset = ['reset', '--reason', 'test', '--dry-run', '--ai-type'];
+    expect(await run(...reset, 'sandbx')).toMatchObject({ code: 0, stderr: near });
+    expect(await run(...reset, 'sandbx', 'sandbox')).toMatchObject({ code: 0, stderr: near });
+    for (const name of ['sandbox', 'conquest']) {
+      expect((await run('status', '--ai-type', name)).stderr).toBe('');
+    }
+    expect((await run('status', '--ai-type', 'sandbx', '--quiet')).stderr).toBe('');
+    const { stdout } = await run('status', '--ai-type', 'sandbx', '--json');
+    expect(JSON.parse(stdout)).toMatchObject({ aiType: 'sandbx', aiTypes: [] });
   });
 });
 

@@ -1,7 +1,7 @@
 import { Chalk } from 'chalk';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { resolveLimits, NO_SETTINGS } from '../../src/budget/limits.ts';
+import { resolveLimits, NO_SETTINGS, type Settings } from '../../src/budget/limits.ts';
 import { lintLimits } from '../../src/budget/lint.ts';
 import type { StatusReport } from '../../src/ledger/status.ts';
 import type { WindowStatus } from '../../src/ledger/window-status.ts';
@@ -95,6 +95,7 @@ function report(used: number, limit = 2_000_000): StatusReport {
     },
     burnRate: { lastHour: 5_000, lastDay: null, limitReachedAt: '2026-11-25T00:00:00.000Z' },
     lastLogAt: '2026-11-24T06:44:00.000Z',
+    aiType: null,
     limitsRevision: 3,
     findings: lintLimits(NO_SETTINGS).filter(({ severity }) => severity === 'problem'),
   };
@@ -132,6 +133,12 @@ describe('the status screen', () => {
     ]) {
       expect(text).toMatch(part);
     }
+  });
+
+  it('names the global windows as such beside those of one AI type', () => {
+    const text = statusView({ ...report(0), aiType: 'sandbox', aiTypes: [] }, plain(80));
+    for (const kind of ['month', 'day', 'hour']) expect(text).toMatch(`\nglobal ${kind} `);
+    expect(text).toContain('\nsandbox has used nothing in 2026-11.\n');
   });
 
   it('says so where there is no data, no limit and no use', () => {
@@ -187,7 +194,7 @@ describe('the status screen', () => {
     [
       'emergency',
       0,
-      /every request is denied until 2026-12-01 00:00 UTC, or until usage is\s+reset or the limit raised/,
+      /the emergency stop at 1,960,000 tokens \(98 %\) is reached: every\s+request is denied until 2026-12-01 00:00 UTC, or until usage is reset\s+or the limit raised/,
     ],
   ] as const)('says what the level %s does to requests', (level, largest, expected) => {
     const text = statusView({ ...report(5), level, largestAdmissible: largest }, plain(80));
@@ -343,11 +350,37 @@ describe('the history of limits', () => {
     for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(width);
     const words = [
       ...['1234', '2026-11-24 06:32:10 UTC', 'environment by'],
-      ...['enforcedMonthly=1000000000000', 'requestsPerMinute=1000000', 'sandbox:'],
+      ...['enforcedMonthly=1000000000000', 'requestsPerMinute=1000000', 'sandbox'],
       ...['monthly=999999999999', '(the', 'pilot)'],
     ];
     for (const word of words) expect(text).toContain(word);
     if (width > 60) expect(text).toContain('deployment@budget-7.example.org');
+  });
+
+  it('says what each revision changed of the one before', () => {
+    const row = (revision: number, settings: Settings) => ({
+      ...{ revision, settings, source: 'set', actor: null, reason: null },
+      at: '2026-11-24T06:32:10.000Z',
+    });
+    const text = limitHistoryView(
+      [
+        row(4, { global: {}, aiTypes: {} }),
+        row(3, { global: { hourly: 2_800 }, aiTypes: { sandbox: { monthly: 50 } } }),
+        row(2, { global: { hourly: '2%' }, aiTypes: {} }),
+        row(1, NO_SETTINGS),
+      ],
+      plain(120),
+    );
+    const changes = text
+      .split('\n')
+      .slice(1)
+      .map((line) => line.replace(/^.* set: /, ''));
+    expect(changes).toEqual([
+      'hourly 2800 -> unset, sandbox monthly 50 -> unset',
+      'hourly 2% -> 2800, sandbox monthly unset -> 50',
+      'hourly unset -> 2%',
+      'the defaults',
+    ]);
   });
 });
 
@@ -374,7 +407,7 @@ describe('what a change of limits does', () => {
       'Largest request that passes now: 190 tokens -> 1,000 tokens',
       'Binds first: the limit of 194 tokens an hour (190 left) -> none, every limit is',
       'off',
-      "3 of today's 11 denials (UTC) would have passed.",
+      'Of the 11 requests that were denied today (UTC), 3 would have passed.',
     ]);
     for (const line of limitEffectView(effect, plain(60)))
       expect(line.length).toBeLessThanOrEqual(60);
@@ -382,14 +415,21 @@ describe('what a change of limits does', () => {
 
   it.each([
     [{ denialsToday: 0 }, 'No request was denied today (UTC).'],
-    [{ denialsToday: 1 }, "3 of today's 1 denial (UTC) would have passed."],
+    [
+      { denialsToday: 1, wouldHavePassed: { before: 0, after: 1 } },
+      'The one request that was denied today (UTC) would have passed.',
+    ],
+    [
+      { denialsToday: 1, wouldHavePassed: { before: 1, after: 0 } },
+      'The one request that was denied today (UTC) would not have passed; under the',
+    ],
     [
       { wouldHavePassed: { before: 2, after: 0 } },
-      "None of today's 11 denials (UTC) would have passed; 2 under the limits before.",
+      'Of the 11 requests that were denied today (UTC), none would have passed; 2 under',
     ],
     [
       { denialsToday: 1_000, cut: true },
-      "3 of the newest 1,000 of today's denials (UTC) would have passed.",
+      'Of the newest 1,000 requests that were denied today (UTC), 3 would have passed.',
     ],
     [
       { largestAdmissible: { before: 5, after: 0 } },

@@ -1,6 +1,7 @@
+import type { App } from '../../app.ts';
 import { parseAiType } from '../../budget/ai-type.ts';
 import { invalidInput } from '../../budget/errors.ts';
-import { parseCount } from '../../budget/tokens.ts';
+import { count, parseCount } from '../../budget/tokens.ts';
 import {
   REQUEST_STATES,
   type LogEntry,
@@ -13,6 +14,7 @@ import type { LogDocument } from '../documents.ts';
 import { EXIT } from '../exit-codes.ts';
 import { parseInstant } from '../instant.ts';
 import { isLost, KeptApp } from '../kept-app.ts';
+import { noteNearAiTypes } from '../near-ai-type.ts';
 import { logHeader, logLayout, logLines, requestDocument, type LogLayout } from '../views/log.ts';
 
 export interface LogOptions {
@@ -45,16 +47,23 @@ export async function log(context: CommandContext, options: LogOptions): Promise
   const intervalMs = intervalOf(options);
   if (options.follow === true) return follow(context, asked, intervalMs);
   const { output } = context;
-  output.progress('reading the log');
-  const entries = await withApp(context, (app) => app.log(asked), {
-    create: false,
-  }).finally(() => output.progress(''));
+  const read = async (app: App): Promise<LogEntry[]> => {
+    output.progress('reading the log');
+    const entries = await app.log(asked).finally(() => output.progress(''));
+    const { aiType } = asked.filter;
+    if (entries.length === 0 && aiType !== null) await noteNearAiTypes(output, app, [aiType]);
+    return entries;
+  };
+  const entries = await withApp(context, read, { create: false });
   if (output.json) {
     output.document({ requests: entries.map(requestDocument) } satisfies LogDocument);
   } else if (entries.length === 0) {
     output.result('No requests.');
   } else {
     new Printer(context).print(entries);
+  }
+  if (entries.length === asked.limit && asked.limit < MAX_LIMIT) {
+    output.note(`the newest ${count(asked.limit)}; --limit N shows more`);
   }
   return EXIT.done;
 }

@@ -8,6 +8,7 @@ import { confirm } from '../confirm.ts';
 import { withApp, type CommandContext } from '../context.ts';
 import type { ResetDocument, ResetsDocument } from '../documents.ts';
 import { EXIT } from '../exit-codes.ts';
+import { noteNearAiTypes } from '../near-ai-type.ts';
 import { resetChangesView, resetDoneLines, resetListView } from '../views/resets.ts';
 import { hang } from '../views/text.ts';
 
@@ -31,6 +32,8 @@ interface Plan {
   readonly name: string;
   readonly what: string;
   readonly undoable: boolean;
+  /** The AI types that were named. */
+  readonly aiTypes: readonly string[];
   run(app: App, dryRun: boolean): Promise<ResetResult>;
 }
 
@@ -41,6 +44,9 @@ export async function reset(context: CommandContext, options: ResetOptions): Pro
   const { output } = context;
   const run = async (app: App): Promise<number> => {
     const planned = await plan.run(app, true);
+    const changed = planned.changes.map(({ scope }) => scope);
+    const unchanged = plan.aiTypes.filter((name) => !changed.includes(name));
+    if (unchanged.length > 0) await noteNearAiTypes(output, app, unchanged);
     const dryRun = options.dryRun === true;
     if (dryRun || planned.changes.length === 0) {
       show(context, plan, planned, dryRun);
@@ -84,6 +90,7 @@ function resetPlan({ host }: CommandContext, options: ResetOptions): Plan {
     name,
     what: `resetting ${name}`,
     undoable: true,
+    aiTypes,
     run: (app, dryRun) => app.reset({ aiTypes, window, toTokens, actor, reason, dryRun }),
   };
 }
@@ -103,6 +110,7 @@ function undoPlan({ host }: CommandContext, options: ResetOptions): Plan {
     name: String(id),
     what: `undoing reset ${String(id)}`,
     undoable: false,
+    aiTypes: [],
     run: (app, dryRun) => app.undoReset(id, { actor, reason, dryRun }),
   };
 }

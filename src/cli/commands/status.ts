@@ -1,3 +1,4 @@
+import type { App, StatusRequest } from '../../app.ts';
 import { TokenctlError, invalidInput } from '../../budget/errors.ts';
 import { parseAiType } from '../../budget/ai-type.ts';
 import { isoTime } from '../../budget/windows.ts';
@@ -5,6 +6,7 @@ import type { StatusReport } from '../../ledger/status.ts';
 import { withApp, type CommandContext, type OpenOptions } from '../context.ts';
 import { EXIT, EXIT_OF_LEVEL, NAGIOS_OF_LEVEL, NAGIOS_UNKNOWN } from '../exit-codes.ts';
 import { reportFailure } from '../failure.ts';
+import { noteNearAiTypes } from '../near-ai-type.ts';
 import { nagiosLine, nagiosUnknown } from '../views/nagios.ts';
 import { parseStatusLine } from '../views/status-line.ts';
 import { statusView } from '../views/status.ts';
@@ -33,8 +35,15 @@ async function show(context: CommandContext, options: StatusOptions): Promise<nu
 /** The whole screen, or the line that `--format` asks for. */
 function viewOf(
   { output }: CommandContext,
-  { format }: StatusOptions,
+  { format, aiType }: StatusOptions,
 ): (report: StatusReport) => string {
+  if (format !== undefined && aiType !== undefined) {
+    throw invalidInput(
+      '--ai-type',
+      'has no sense with --format, which is of the whole budget',
+      "a placeholder has an AI type's share: {ai:TYPE.used}, {ai:TYPE.percent}",
+    );
+  }
   if (format === undefined) return (report) => statusView(report, output.screen);
   if (output.json) {
     throw invalidInput('--format', 'can not be used with --json', 'leave one of them out');
@@ -46,6 +55,9 @@ function viewOf(
 async function nagios(context: CommandContext, options: StatusOptions): Promise<number> {
   const { output } = context;
   try {
+    if (options.aiType !== undefined) {
+      throw invalidInput('--ai-type', 'has no sense with --nagios, which is of the whole budget');
+    }
     const report = await reportOf(context, options);
     if (output.json) output.document(report);
     else output.result(nagiosLine(report));
@@ -65,7 +77,7 @@ function messageOf(error: unknown): string {
 async function reportOf(context: CommandContext, options: StatusOptions): Promise<StatusReport> {
   const request = requestOf(context, options);
   try {
-    return await withApp(context, (app) => app.status(request), opening(options));
+    return await withApp(context, (app) => reportIn(app, request, context), opening(options));
   } catch (error) {
     if (!(error instanceof TokenctlError) || error.code !== 'ledger_unavailable') throw error;
     const { code, message, fix } = error;
@@ -74,16 +86,26 @@ async function reportOf(context: CommandContext, options: StatusOptions): Promis
   }
 }
 
+async function reportIn(
+  app: App,
+  request: StatusRequest,
+  { output }: CommandContext,
+): Promise<StatusReport> {
+  const report = await app.status(request);
+  const { aiType, aiTypes, month } = report;
+  if (aiType !== null && aiTypes.length === 0) {
+    await noteNearAiTypes(output, app, [aiType], month ?? undefined);
+  }
+  return report;
+}
+
 /** What a script asks of a database that was just created would be answered "ok": it is not created. */
 function opening({ nagios, exitCode, format }: StatusOptions): OpenOptions {
   const forScripts = nagios === true || exitCode === true || format !== undefined;
   return forScripts ? { create: false } : {};
 }
 
-function requestOf(
-  { runtime }: CommandContext,
-  { aiType, month }: StatusOptions,
-): { aiType?: string; month?: string } {
+function requestOf({ runtime }: CommandContext, { aiType, month }: StatusOptions): StatusRequest {
   return {
     ...(aiType === undefined ? {} : { aiType: parseAiType(aiType, '--ai-type') }),
     ...(month === undefined ? {} : { month: parseMonth(month, isoTime(runtime.nowMs())) }),

@@ -40,4 +40,7 @@ For every new shell:
 AI types, resets and revisions come from the database that the line names, else
 from the usual one. It is only read. Where it does not answer within a second,
 what is known without it is offered.
+
+Another name for tokenctl completes as a function or a link, not as an alias of
+bash: tc() { tokenctl "$@"; }; complete -F _tokenctl tc
 `;

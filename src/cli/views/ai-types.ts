@@ -1,13 +1,18 @@
 import type { StatusReport } from '../../ledger/status.ts';
 import type { Screen } from '../output.ts';
 import { table } from './table.ts';
-import { age, count, percentText, shorten } from './text.ts';
+import { age, count, hang, percentText, shorten } from './text.ts';
 
 /** Who spent it, the most first. */
 export function aiTypeTable(report: StatusReport, screen: Screen, nowMs: number): string[] {
-  const { aiTypes } = report;
+  const { aiTypes, aiType } = report;
   if (aiTypes.length === 0) {
-    return [`No AI type has used anything in ${report.month ?? report.time.slice(0, 7)}.`];
+    const month = report.month ?? report.time.slice(0, 7);
+    const text =
+      aiType === null
+        ? `No AI type has used anything in ${month}.`
+        : `${aiType} has used nothing in ${month}.`;
+    return hang('', text, screen.width);
   }
   const { colors } = screen;
   const plain = (text: string): string => text;

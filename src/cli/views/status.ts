@@ -1,4 +1,5 @@
 import type { Level } from '../../budget/levels.ts';
+import type { Limit } from '../../budget/limits.ts';
 import type { StatusReport } from '../../ledger/status.ts';
 import type { WindowStatus } from '../../ledger/window-status.ts';
 import type { Screen } from '../output.ts';
@@ -94,12 +95,20 @@ function meaningOf(report: StatusReport, screen: Screen, nowMs: number): string 
         ? `requests above ${counted(criticalRequest, 'token')} are denied${stops}`
         : `denies nothing yet${stops === '' ? '' : `${stops} denied`}`;
     case 'emergency': {
-      const resetsAt = globalMonth(report)?.resetsAt;
+      const month = globalMonth(report);
       const reset =
-        resetsAt === undefined ? 'the month resets' : localTimeText(resetsAt, screen, nowMs);
-      return `every request is denied until ${reset}, or until usage is reset or the limit raised`;
+        month === undefined ? 'the month resets' : localTimeText(month.resetsAt, screen, nowMs);
+      return `${stopText(emergencyAt, month?.limit ?? null)}: every request is denied until ${reset}, or until usage is reset or the limit raised`;
     }
   }
+}
+
+/** `the emergency stop at 137,200 tokens (98 %) is reached` */
+function stopText(emergencyAt: Limit, limit: Limit): string {
+  if (emergencyAt === null || limit === null) return 'the emergency stop is reached';
+  // The setting itself: the amount is that percentage, rounded up.
+  const percent = limit === 0 ? 100 : Math.floor((100 * emergencyAt) / limit);
+  return `the emergency stop at ${counted(emergencyAt, 'token')} (${String(percent)} %) is reached`;
 }
 
 function shareText(report: StatusReport): string {

@@ -10,9 +10,11 @@ const BAR = { least: 6, most: 30 };
 /** Month, day and hour, global and of the AI types that have limits of their own, with bars. */
 export function windowTable(report: StatusReport, screen: Screen, nowMs: number): string[] {
   const rows = report.windows.filter((row) => row.scope === 'global' || row.limit !== null);
+  // Beside one AI type's, the global windows could be taken for its own.
+  const global = report.aiType === null ? '' : 'global ';
   const name = (row: WindowStatus): string =>
     row.scope === 'global'
-      ? row.window
+      ? `${global}${row.window}`
       : `${shorten(row.scope, Math.max(4, Math.floor(screen.width / 6)))} ${row.window}`;
   const past = report.month !== null;
   const { full, held } = screen.symbols;
