@@ -12,11 +12,11 @@ const common: UserConfig = {
 
 /**
  * What every start of the command line needs, with what it imports: one file, as opening a file costs
- * more than reading it. What only some commands need (Prisma Client, PostgreSQL, zod, YAML, CSV, spinners)
- * stays outside.
+ * more than reading it. What only some commands need (Prisma Client, PostgreSQL, zod, YAML, CSV, spinners,
+ * the gateway) stays outside.
  */
 const atStart = [
-  /src[\\/](cli[\\/]|platform[\\/]|app\.ts|version\.ts)/,
+  /src[\\/](cli[\\/](?!commands[\\/]gateway)|platform[\\/]|app\.ts|version\.ts)/,
   /src[\\/]config[\\/](?!schema|limits-file)/,
   /src[\\/]budget[\\/](?!estimate|prompt-content|rejudge)/,
   /src[\\/]ledger[\\/](?!schema|postgres|sqlite|limit-effect|health)/,

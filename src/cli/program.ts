@@ -5,6 +5,7 @@ import { addCheck } from './table/check.ts';
 import { addDatabase } from './table/database.ts';
 import { addDoctor } from './table/doctor.ts';
 import { addExplain } from './table/explain.ts';
+import { addGateway } from './table/gateway.ts';
 import { addImport } from './table/import.ts';
 import { addLimits } from './table/limits.ts';
 import { addLog } from './table/log.ts';
@@ -68,6 +69,7 @@ export function createProgram(run: Run): Command {
   addReset(program, does);
   addImport(program, does);
   addMonitor(program, does);
+  addGateway(program, does);
   addDatabase(program, does);
   addDoctor(program, does);
   return program;
