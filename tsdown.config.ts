@@ -67,11 +67,11 @@ export default defineConfig([
   },
   {
     ...common,
-    entry: { index: 'src/index.ts' },
+    entry: { index: 'src/index.ts', anthropic: 'src/guard/anthropic.ts' },
     format: 'esm',
     // Not dist/cli, which is built at the same time.
     clean: ['dist/*.js', 'dist/*.d.ts'],
     fixedExtension: false,
-    dts: { entry: 'src/index.ts' },
+    dts: { entry: ['src/index.ts', 'src/guard/anthropic.ts'] },
   },
 ]);

@@ -12,14 +12,14 @@ export interface MessageEstimate {
 }
 
 export interface MessageRequest {
-  /** The model that is asked; undefined where the body names none. */
-  readonly model: string | undefined;
+  /** The model that is asked; absent where the body names none. */
+  readonly model?: string;
   readonly estimate: MessageEstimate;
 }
 
 export interface BatchRequest {
   /** The model of its first item, for the log. */
-  readonly model: string | undefined;
+  readonly model?: string;
   readonly estimate: { readonly items: readonly MessageEstimate[] };
 }
 
@@ -56,7 +56,7 @@ export function messageRequest(body: unknown, where = ''): MessageRequest {
   }
   const unread = Object.entries(message).filter(([name]) => !NOT_READ.has(name));
   return {
-    model: typeof message['model'] === 'string' ? message['model'] : undefined,
+    ...(typeof message['model'] === 'string' ? { model: message['model'] } : {}),
     estimate: {
       prompt: {
         system: (system ?? undefined) as PromptContent['system'],
@@ -79,8 +79,9 @@ export function batchRequest(body: unknown): BatchRequest {
     const where = `requests[${String(index)}]`;
     return messageRequest(requireObject(where, item)['params'], `${where}.params`);
   });
+  const { model } = items[0] ?? {};
   return {
-    model: items[0]?.model,
+    ...(model === undefined ? {} : { model }),
     estimate: { items: items.map(({ estimate }) => estimate) },
   };
 }

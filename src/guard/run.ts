@@ -1,7 +1,7 @@
-import { TokenctlError } from '../budget/errors.ts';
 import type { Reservation, Verdict } from '../budget/verdict.ts';
 import type { Guard } from './guard.ts';
 import type { ReserveRequest, Usage } from './input.ts';
+import { settleOrWarn } from './settling.ts';
 
 /** Thrown by `run` when the ledger denies: nothing was called, nothing is charged. */
 export class BudgetDeniedError extends Error {
@@ -56,14 +56,7 @@ export async function runGuarded<T>(
     throw error;
   }
   const usage = called.usage ?? ({ unknown: true, error: 'the call reported no usage' } as const);
-  await guard.settle(reservation.id, usage).catch(async (cause: unknown) => {
-    warn(`reservation ${reservation.id} could not be settled: ${String(cause)}`);
-    // Usage that can't be read says nothing about what was charged. A ledger that did not answer is
-    // told the same again, once; after that the hold is charged when its time is over.
-    const unreadable = cause instanceof TokenctlError && cause.code === 'invalid_input';
-    const again = unreadable ? ({ unknown: true, error: cause } as const) : usage;
-    await guard.settle(reservation.id, again).catch(() => undefined);
-  });
+  await settleOrWarn(guard, reservation.id, usage, warn);
   return called.value;
 }
 

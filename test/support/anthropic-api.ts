@@ -8,6 +8,7 @@
  * | `ok:N` (the default, N = 3) | a message of N deltas of ten words; a stream where the body asks for one |
  * | `cached`, `tool`, `thinking` | the same with tokens of the cache, a tool call, thinking |
  * | `status:S:N` | an HTTP error S, at the first N attempts (every one without N); 429 says when to retry |
+ * | `later:MS` | an HTTP error 429 at the first attempt, to be tried again after so long |
  * | `final:S` | an HTTP error S that says `x-should-retry: false` |
  * | `slow` | a stream that begins, and goes on when the test calls `send` and `end` |
  * | `cut:N` | a stream of N deltas that breaks off within an event |
@@ -141,7 +142,9 @@ export async function startAnthropicApi(): Promise<AnthropicApi> {
     if (name === 'hang') return;
     if (name === 'reset' && fails) cut(call, response);
     else if (name === 'status' && fails) answerError(call, response, Number(first), {});
-    else if (name === 'final')
+    else if (name === 'later' && call.attempt === 0) {
+      answerError(call, response, 429, { 'retry-after-ms': first ?? '5' });
+    } else if (name === 'final')
       answerError(call, response, Number(first), { 'x-should-retry': 'false' });
     else if (name === 'html') {
       send(

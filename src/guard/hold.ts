@@ -1,0 +1,68 @@
+import { usageOfAttempts, type Outcome } from '../anthropic/outcome.ts';
+import type { Estimate, Verdict } from '../budget/verdict.ts';
+import type { Ending } from '../ledger/commands.ts';
+import { pause } from '../platform/timers.ts';
+import type { SettleUsage } from './guard.ts';
+import type { ReserveRequest } from './input.ts';
+import { settleOrWarn } from './settling.ts';
+
+/** What a call needs of the budget: a Tokenctl has it. */
+export interface Budget {
+  reserve(request: ReserveRequest): Promise<Verdict>;
+  settle(reservationId: string, usage: SettleUsage): Promise<Ending>;
+  release(reservationId: string, details?: { readonly error?: unknown }): Promise<Ending>;
+}
+
+/** How long a caller is held up at most for the end of its reservation to be durable, in ms. */
+const HELD_UP_MS = 250;
+
+/** One call's reservation, over all attempts at it. It ends once. */
+export class Hold {
+  readonly id: string;
+  readonly estimate: Estimate;
+  readonly #budget: Budget;
+  readonly #warn: (message: string) => void;
+  #unknownAttempts = 0;
+  #ended: Promise<void> | null = null;
+
+  constructor(budget: Budget, id: string, estimate: Estimate, warn: (message: string) => void) {
+    this.#budget = budget;
+    this.id = id;
+    this.estimate = estimate;
+    this.#warn = warn;
+  }
+
+  /** Another attempt follows one whose charge nobody knows: it counts as the estimate beside the next. */
+  countUnknownAttempt(): void {
+    this.#unknownAttempts += 1;
+  }
+
+  /**
+   * Ends it by how the last attempt ended. Never throws. Resolves when that is durable, so that who
+   * exits after a last call leaves nothing held, but after 250 ms in any case: the ledger may be slow,
+   * and the end is queued.
+   */
+  async end(outcome: Outcome): Promise<void> {
+    this.#ended ??= this.#end(outcome);
+    const waiting = new AbortController();
+    await Promise.race([
+      this.#ended.then(() => waiting.abort()),
+      pause(HELD_UP_MS, waiting.signal).catch(() => undefined),
+    ]);
+  }
+
+  async #end(outcome: Outcome): Promise<void> {
+    const settle = (usage: SettleUsage): Promise<void> =>
+      settleOrWarn(this.#budget, this.id, usage, this.#warn);
+    if (outcome.kind === 'used') {
+      const usage = usageOfAttempts(outcome.usage, this.#unknownAttempts, this.estimate);
+      return settle({ ...usage, ...(outcome.model === null ? {} : { model: outcome.model }) });
+    }
+    const unknown = this.#unknownAttempts + (outcome.kind === 'unknown' ? 1 : 0);
+    if (unknown > 1) return settle(usageOfAttempts(null, unknown, this.estimate));
+    if (unknown === 1) return settle({ unknown: true, error: outcome.error });
+    await this.#budget.release(this.id, { error: outcome.error }).catch((cause: unknown) => {
+      this.#warn(`reservation ${this.id} could not be released: ${String(cause)}`);
+    });
+  }
+}
