@@ -1,11 +1,13 @@
 import type { Channel } from './alerts/channel.ts';
 import type { Watched } from './alerts/watch.ts';
+import type { Scope } from './budget/access-token.ts';
 import type { AdmissionRequest } from './budget/decide.ts';
 import { invalidInput, TokenctlError } from './budget/errors.ts';
 import { resolveLimits, type Settings } from './budget/limits.ts';
 import type { Verdict } from './budget/verdict.ts';
 import { isoTime } from './budget/windows.ts';
 import type { DatabaseTarget } from './config/database.ts';
+import type { AccessToken } from './ledger/access-tokens.ts';
 import { importRows, type ImportRow } from './ledger/import.ts';
 import { Ledger } from './ledger/ledger.ts';
 import type { LimitEffect } from './ledger/limit-effect.ts';
@@ -64,6 +66,25 @@ export interface LimitsChange {
   readonly after: LimitsInForce;
   /** What it changes now; null where the settings stay as they are. */
   readonly effect: LimitEffect | null;
+}
+
+/** A token to be made. */
+export interface TokenRequest {
+  /** What it is for. */
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+  /** The AI types that it may spend for; null is any. */
+  readonly aiTypes: readonly string[] | null;
+  /** Null is never. */
+  readonly expiresAtMs: number | null;
+  /** Who makes it. */
+  readonly actor: string | null;
+}
+
+export interface CreatedToken {
+  /** The token itself, which nobody can show again. */
+  readonly secret: string;
+  readonly token: AccessToken;
 }
 
 /**
@@ -304,6 +325,32 @@ export class App {
     await this.limits();
     const { listResets } = await import('./store/resets.ts');
     return this.#withStore((store) => listResets(store));
+  }
+
+  /** Makes an access token, of which the database keeps the hash. */
+  async createToken({ actor, ...request }: TokenRequest): Promise<CreatedToken> {
+    const { newToken, tokenHash, tokenPrefix } = await import('./platform/secret.ts');
+    const { insertToken } = await import('./ledger/access-tokens.ts');
+    const secret = newToken();
+    const id = this.#runtime.newId();
+    const kept = { hash: tokenHash(secret), prefix: tokenPrefix(secret), createdBy: actor };
+    const token = await this.ledger.write((ops) => insertToken(ops, { id, ...kept, ...request }));
+    return { secret, token };
+  }
+
+  /** Every access token, the newest first. */
+  async tokens(): Promise<AccessToken[]> {
+    const { listTokens } = await import('./ledger/access-tokens.ts');
+    return this.ledger.read(listTokens);
+  }
+
+  /**
+   * Ends the one token with this id, prefix or name. With `dryRun` it only finds it.
+   * @throws token_not_found, token_revoked; invalid_input where several bear the name
+   */
+  async revokeToken(named: string, options: { readonly dryRun: boolean }): Promise<AccessToken> {
+    const { revokeToken } = await import('./ledger/access-tokens.ts');
+    return this.ledger.write((ops) => revokeToken(ops, named, options));
   }
 
   /** Windows whose count is not the sum of their rows and adjustments; empty when all is well. */

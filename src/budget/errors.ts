@@ -14,6 +14,8 @@ export type ErrorCode =
   | 'request_not_found'
   | 'reset_not_found'
   | 'reset_undone'
+  | 'token_not_found'
+  | 'token_revoked'
   | 'backup_failed'
   | 'not_confirmed'
   | 'interrupted';

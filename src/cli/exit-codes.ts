@@ -23,6 +23,8 @@ const EXIT_OF_ERROR: Readonly<Record<ErrorCode, number>> = {
   request_not_found: EXIT.failed,
   reset_not_found: EXIT.failed,
   reset_undone: EXIT.failed,
+  token_not_found: EXIT.failed,
+  token_revoked: EXIT.failed,
   backup_failed: EXIT.failed,
   ledger_unavailable: EXIT.database,
   ledger_busy: EXIT.database,

@@ -13,6 +13,7 @@ import { addMonitor } from './table/monitor.ts';
 import { addReset } from './table/reset.ts';
 import { examples } from './table/shared.ts';
 import { addStatus } from './table/status.ts';
+import { addToken } from './table/token.ts';
 import { addWait } from './table/wait.ts';
 
 /**
@@ -70,6 +71,7 @@ export function createProgram(run: Run): Command {
   addImport(program, does);
   addMonitor(program, does);
   addGateway(program, does);
+  addToken(program, does);
   addDatabase(program, does);
   addDoctor(program, does);
   return program;
