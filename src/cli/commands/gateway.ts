@@ -2,9 +2,10 @@ import { TokenctlError, invalidInput } from '../../budget/errors.ts';
 import { parseAiType } from '../../budget/ai-type.ts';
 import { parseCount } from '../../budget/tokens.ts';
 import { Guard } from '../../guard/guard.ts';
+import { batchHold, nameBatchHold } from '../../ledger/batch-holds.ts';
 import { pause, stopSignal } from '../../platform/process.ts';
 import { callersWithKeys } from '../../server/gateway/callers.ts';
-import type { Served } from '../../server/gateway/exchange.ts';
+import type { Served } from '../../server/gateway/serving.ts';
 import { Gateway } from '../../server/gateway/gateway.ts';
 import { Upstream } from '../../server/gateway/upstream.ts';
 import { configOf, withApp, type CommandContext } from '../context.ts';
@@ -18,6 +19,7 @@ export interface GatewayFlags {
   readonly upstream?: string;
   readonly allowHost?: readonly string[];
   readonly passUnknown?: boolean;
+  readonly maxWait?: string;
   readonly drainTimeout?: string;
 }
 
@@ -48,7 +50,8 @@ export async function gateway(context: CommandContext, flags: GatewayFlags): Pro
   const port =
     flags.port === undefined ? DEFAULT_PORT : parseCount('--port', flags.port, 0, 65_535);
   const aiType = flags.aiType === undefined ? null : parseAiType(flags.aiType, '--ai-type');
-  const drainMs = 1_000 * drainSeconds(flags.drainTimeout);
+  const maxWaitMs = 1_000 * seconds('--max-wait', flags.maxWait, 0, 86_400);
+  const drainMs = 1_000 * seconds('--drain-timeout', flags.drainTimeout, DEFAULT_DRAIN_S, 3_600);
   const upstreamUrl = upstreamOf(flags.upstream, machine.environment);
   const names = namesOf(host, flags.allowHost ?? []);
   requireLoopback(host);
@@ -68,17 +71,22 @@ export async function gateway(context: CommandContext, flags: GatewayFlags): Pro
         headersMs: HEADERS_MS,
         requestMs: REQUEST_MS,
         serving: {
-          guard: new Guard(app.ledger, runtime, {
+          budget: new Guard(app.ledger, runtime, {
             estimator: estimator ?? 'words',
             cacheReadPercent: 100,
             requestType: 'gateway',
           }),
+          batches: {
+            remember: (reservationId, batchId) => nameBatchHold(app.ledger, reservationId, batchId),
+            reservationOf: (batchId) => batchHold(app.ledger, batchId),
+          },
           runtime,
           upstream,
           callers: callersWithKeys(aiType),
           hosts: names,
           passUnknown: flags.passUnknown === true,
           mostBodyBytes: MOST_BODY_BYTES,
+          maxWaitMs,
           warn: (message) => output.warn(message),
         },
         onServed: (served, ms) => logServed(context, served, ms),
@@ -138,8 +146,8 @@ function logServed({ output }: CommandContext, served: Served, ms: number): void
   if (output.debug) output.message(servedLine(served, ms));
 }
 
-function drainSeconds(text: string | undefined): number {
-  return text === undefined ? DEFAULT_DRAIN_S : parseCount('--drain-timeout', text, 0, 3_600);
+function seconds(flag: string, text: string | undefined, usual: number, most: number): number {
+  return text === undefined ? usual : parseCount(flag, text, 0, most);
 }
 
 const UPSTREAM = 'https://api.anthropic.com';

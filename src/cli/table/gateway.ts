@@ -26,6 +26,10 @@ export function addGateway(program: Command, does: Does): void {
       'pass on paths that it does not know, uncounted; they are refused else',
     )
     .option(
+      '--max-wait <seconds>',
+      'how long a call may wait for a window or rate that frees in time: 0 (default) to 86400',
+    )
+    .option(
       '--drain-timeout <seconds>',
       'how long open calls may go on after SIGTERM or Ctrl-C: 0 to 3600 (default: 60); a second signal ends them at once',
     )

@@ -1,4 +1,4 @@
-import type { Served } from '../../server/gateway/exchange.ts';
+import type { Served } from '../../server/gateway/serving.ts';
 import { count } from './text.ts';
 
 /** One request, on one line: `POST /v1/messages imperium 200 used 1,234 in 312 ms 0193…`. */

@@ -5,7 +5,8 @@ import { refusal, refusalOfInput, type Refusal } from './refusal.ts';
 
 /** For whom a call is made. */
 export interface Caller {
-  readonly aiType: string;
+  /** Null where none is named: such a call may only be one that costs nothing. */
+  readonly aiType: string | null;
   /** The key that upstream gets; null passes on what the client sent. */
   readonly key: string | null;
 }
@@ -25,13 +26,78 @@ export function callersWithKeys(defaultAiType: string | null): Callers {
       return refusal(
         401,
         'authentication_error',
-        'this gateway passes the provider’s key on, and takes no tokens of tokenctl: start it with --require-token',
+        "this gateway passes the provider's key on, and takes no tokens of tokenctl: start it with --require-token",
       );
     }
-    const aiType = namedAiType(headers, prefix) ?? defaultAiType;
+    const aiType = namedAiType(headers, prefix);
     if (typeof aiType === 'object' && aiType !== null) return aiType;
-    return aiType === null ? UNNAMED : { aiType, key: null };
+    return { aiType: aiType ?? defaultAiType, key: null };
   };
+}
+
+/** Looks at a token that a client presents. */
+export interface Tokens {
+  check(
+    presented: string,
+    needed: 'reserve',
+  ): Promise<
+    | { readonly granted: true; readonly caller: { readonly aiTypes: readonly string[] | null } }
+    | {
+        readonly granted: false;
+        readonly reason: 'unknown' | 'expired' | 'revoked' | 'scope' | 'unavailable';
+      }
+  >;
+}
+
+/** Clients present tokens of tokenctl; the gateway alone has the provider's key. */
+export function callersWithTokens(
+  tokens: Tokens,
+  key: string,
+  defaultAiType: string | null,
+): Callers {
+  return async (headers, prefix) => {
+    const presented = presentedSecret(headers);
+    if (presented === null) return refusalOfToken('missing');
+    const access = await tokens.check(presented, 'reserve');
+    if (!access.granted) return refusalOfToken(access.reason);
+    const named = namedAiType(headers, prefix);
+    if (typeof named === 'object' && named !== null) return named;
+    const { aiTypes } = access.caller;
+    // A token for one AI type says by itself for whom it spends.
+    const only = aiTypes?.length === 1 ? (aiTypes[0] ?? null) : null;
+    const aiType = named ?? only ?? defaultAiType;
+    if (aiTypes !== null && aiType !== null && !aiTypes.includes(aiType)) {
+      return refusal(403, 'permission_error', `the token may not spend for ${aiType}`);
+    }
+    return { aiType, key };
+  };
+}
+
+function refusalOfToken(
+  reason: 'missing' | 'unknown' | 'expired' | 'revoked' | 'scope' | 'unavailable',
+): Refusal {
+  switch (reason) {
+    case 'unavailable':
+      return refusal(503, 'api_error', "the token can't be checked: the ledger does not answer", {
+        retryAfterS: 2,
+      });
+    case 'scope':
+      return refusal(403, 'permission_error', 'the token lacks the scope reserve');
+    case 'missing':
+    case 'unknown':
+      return refusal(
+        401,
+        'authentication_error',
+        'x-api-key: this gateway takes tokens of tokenctl: tokenctl token create',
+      );
+    case 'expired':
+    case 'revoked':
+      return refusal(
+        401,
+        'authentication_error',
+        `the token ${reason === 'expired' ? 'has expired' : 'was revoked'}`,
+      );
+  }
 }
 
 /** The AI type that a request names: by its header, else by its path; null where it names none. */
@@ -48,7 +114,7 @@ function namedAiType(headers: IncomingHttpHeaders, prefix: string | null): strin
   }
 }
 
-const UNNAMED = refusal(
+export const UNNAMED = refusal(
   400,
   'invalid_request_error',
   `${AI_TYPE_HEADER}: no AI type is named: send this header, put it before /v1 in the base URL (http://…/imperium), or start the gateway with --ai-type`,

@@ -1,54 +1,42 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { batchRequest, messageRequest, parseBody } from '../../anthropic/estimate.ts';
-import { messageMeter } from '../../anthropic/meter.ts';
-import type { Outcome } from '../../anthropic/outcome.ts';
+import { batchResultsMeter, messageMeter } from '../../anthropic/meter.ts';
+import { outcomeOfError, outcomeOfStatus, type Outcome } from '../../anthropic/outcome.ts';
 import { TokenctlError } from '../../budget/errors.ts';
 import type { Verdict } from '../../budget/verdict.ts';
-import type { Guard } from '../../guard/guard.ts';
+import { reserveInTime } from '../../guard/admission.ts';
+import { Hold } from '../../guard/hold.ts';
 import type { ReserveRequest } from '../../guard/input.ts';
-import type { Runtime } from '../../platform/runtime.ts';
+import {
+  BATCH_TTL_SECONDS,
+  batchIdOf,
+  headersOfLength,
+  LONGEST_BATCH_ANSWER,
+  namesBatches,
+  withResultsAt,
+} from './batches.ts';
 import { readBody } from './body.ts';
 import { refuseBrowsers } from './browsers.ts';
-import type { Caller, Callers } from './callers.ts';
-import { headersForUpstream } from './headers.ts';
+import { UNNAMED, type Caller } from './callers.ts';
+import { headersForClient, headersForUpstream } from './headers.ts';
 import { Metering } from './metering.ts';
 import {
   answerOfRefusal,
-  refusal,
   refusalOfInput,
+  refusalOfNoAnswer,
   refusalOfVerdict,
+  tooLarge,
+  unknownPath,
   type Refusal,
 } from './refusal.ts';
 import { routeOf, type Route } from './route.ts';
-import type { Observer, Passage, Upstream } from './upstream.ts';
+import type { Served, Serving } from './serving.ts';
+import type { Observer, Passage, UpstreamRequest } from './upstream.ts';
 
-/** What serving a request needs; the same for all of them. */
-export interface Serving {
-  readonly guard: Pick<Guard, 'reserve' | 'settle' | 'release'>;
-  readonly runtime: Runtime;
-  readonly upstream: Upstream;
-  readonly callers: Callers;
-  /** The names that are this gateway's, in lower case, without port; null takes any. */
-  readonly hosts: ReadonlySet<string> | null;
-  /** Whether paths that are not known are passed on; what they cost is not counted. */
-  readonly passUnknown: boolean;
-  readonly mostBodyBytes: number;
-  readonly warn: (message: string) => void;
-}
-
-/** How a request was served, for a log. Without keys, and without what was said. */
-export interface Served {
-  readonly method: string;
-  /** Without its query. */
-  readonly path: string;
-  readonly aiType: string | null;
-  /** What the client got; null when it went away before. */
-  readonly status: number | null;
-  readonly reservationId: string | null;
-  readonly outcome: Outcome | null;
-}
-
-/** One request and its answer. Resolves when its reservation has ended too; never throws for what a client or upstream does. */
+/**
+ * One request and its answer. Resolves when its reservation has ended too, or is about to.
+ * @throws Node's own error when the client goes away while it sends its request
+ */
 export async function serve(
   serving: Serving,
   request: IncomingMessage,
@@ -66,18 +54,27 @@ interface Called {
   readonly body: Buffer;
 }
 
+/** A call that was admitted, and what the client is told of it. */
+interface Admitted {
+  readonly hold: Hold;
+  readonly headers: readonly string[];
+}
+
 class Exchange {
   readonly #serving: Serving;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
+  /** Aborted when the client has gone, or has got all. */
+  readonly #gone = new AbortController();
   #aiType: string | null = null;
-  #reservationId: string | null = null;
+  #hold: Hold | null = null;
   #outcome: Outcome | null = null;
 
   constructor(serving: Serving, request: IncomingMessage, response: ServerResponse) {
     this.#serving = serving;
     this.#request = request;
     this.#response = response;
+    response.once('close', () => this.#gone.abort(new Error('the client went away')));
   }
 
   get served(): Served {
@@ -86,7 +83,7 @@ class Exchange {
       path: (this.#request.url ?? '').split('?')[0] ?? '',
       aiType: this.#aiType,
       status: this.#response.headersSent ? this.#response.statusCode : null,
-      reservationId: this.#reservationId,
+      reservationId: this.#hold?.id ?? null,
       outcome: this.#outcome,
     };
   }
@@ -96,7 +93,7 @@ class Exchange {
     if (refused !== null) this.#refuse(refused);
   }
 
-  /** What it is refused with, while the client has got nothing yet; null where it was passed on. */
+  /** What it is refused with, while the client has got nothing yet; null where it was answered. */
   async #serve(): Promise<Refusal | null> {
     const { callers, hosts, passUnknown, mostBodyBytes } = this.#serving;
     const { method = '', url = '', headers } = this.#request;
@@ -116,49 +113,106 @@ class Exchange {
       case 'message':
         return this.#message(call);
       case 'batch':
-        return this.#batch(call);
+        return this.#createBatch(call);
       case 'batch_results':
+        return this.#batchResults(call, route.call.batchId);
       case 'free':
       case 'unknown':
-        await this.#pass(call, [], UNSEEN);
+        if (namesBatches(route.path)) await this.#aboutBatches(call, []);
+        else await this.#pass(call, [], UNSEEN);
         return null;
     }
   }
 
   async #message(call: Called): Promise<Refusal | null> {
-    const verdict = await this.#reserve(call, () => messageRequest(jsonOf(call.body)));
-    if (!('admitted' in verdict)) return verdict;
+    const admitted = await this.#reserve(call, () => messageRequest(jsonOf(call.body)));
+    if (!('hold' in admitted)) return admitted;
     const metering = new Metering(messageMeter);
-    const passage = await this.#pass(call, headersOf(verdict), metering);
-    await this.#end(await metering.outcome(passage, verdict.estimate.output));
+    const passage = await this.#pass(call, admitted.headers, metering);
+    await this.#end(await metering.outcome(passage, admitted.hold.estimate.output));
     return null;
   }
 
-  async #batch(call: Called): Promise<Refusal | null> {
-    const verdict = await this.#reserve(call, () => ({
+  /** A batch that was created stays held until its results are read, or its time is over. */
+  async #createBatch(call: Called): Promise<Refusal | null> {
+    const admitted = await this.#reserve(call, () => ({
       ...batchRequest(jsonOf(call.body)),
       ttlSeconds: BATCH_TTL_SECONDS,
     }));
-    if (!('admitted' in verdict)) return verdict;
-    const metering = new Metering(messageMeter);
-    const passage = await this.#pass(call, headersOf(verdict), metering);
-    // One that was created stays held for as long as it may take.
-    const outcome = await metering.outcome(passage, verdict.estimate.output);
-    if (outcome.kind === 'free' || passage.status === null) await this.#end(outcome);
+    if (!('hold' in admitted)) return admitted;
+    const answered = await this.#aboutBatches(call, admitted.headers);
+    if ('outcome' in answered) await this.#end(answered.outcome);
+    else await this.#rememberBatch(admitted.hold.id, batchIdOf(answered.body));
     return null;
+  }
+
+  async #rememberBatch(reservationId: string, batchId: string | null): Promise<void> {
+    const { batches, warn } = this.#serving;
+    try {
+      if (batchId === null) throw new Error('the answer names none');
+      await batches.remember(reservationId, batchId);
+    } catch (error) {
+      warn(
+        `the batch of reservation ${reservationId} could not be noted, so it will be charged in full: ${String(error)}`,
+      );
+    }
+  }
+
+  async #batchResults(call: Called, batchId: string): Promise<Refusal | null> {
+    const metering = new Metering(batchResultsMeter);
+    const passage = await this.#pass(call, [], metering);
+    const outcome = await metering.outcome(passage, 0);
+    // What was not read to its end will be read again.
+    if (outcome.kind !== 'used') return null;
+    const { batches, budget, warn } = this.#serving;
+    try {
+      const reservationId = await batches.reservationOf(batchId);
+      if (reservationId === null) return null;
+      this.#hold = new Hold(budget, reservationId, NOTHING, warn);
+      await this.#end(outcome);
+    } catch (error) {
+      warn(`batch ${batchId} could not be settled: ${String(error)}`);
+    }
+    return null;
+  }
+
+  /** Answers what names batches, with their results at this gateway. */
+  async #aboutBatches(
+    call: Called,
+    added: readonly string[],
+  ): Promise<{ readonly body: Buffer } | { readonly outcome: Outcome }> {
+    const { upstream } = this.#serving;
+    let answer;
+    try {
+      const request = this.#forUpstream(call, { whole: true });
+      answer = await upstream.whole(request, LONGEST_BATCH_ANSWER, this.#gone.signal);
+    } catch (error) {
+      if (!this.#gone.signal.aborted) this.#refuse(refusalOfNoAnswer(error));
+      return { outcome: outcomeOfError(error) };
+    }
+    const { status, headers } = answer;
+    const body = withResultsAt(answer.body, this.#base(call.route));
+    const own = headersOfLength(headersForClient(headers), body.length);
+    this.#response.sendDate = false;
+    this.#response.writeHead(status, [...own, ...this.#named(), ...added]).end(body);
+    const refused = outcomeOfStatus(status);
+    return refused === null ? answer : { outcome: refused };
   }
 
   async #reserve(
     { caller: { aiType } }: Called,
-    read: () => Pick<ReserveRequest, 'estimate' | 'ttlSeconds'> & { model: string | undefined },
-  ): Promise<Verdict | Refusal> {
-    const { guard, runtime } = this.#serving;
+    read: () => Pick<ReserveRequest, 'estimate' | 'ttlSeconds' | 'model'>,
+  ): Promise<Admitted | Refusal> {
+    const { budget, runtime, maxWaitMs, warn } = this.#serving;
+    if (aiType === null) return UNNAMED;
     try {
-      const { model, ...rest } = read();
-      const named = model === undefined ? {} : { model };
-      const verdict = await guard.reserve({ ...rest, ...named, aiType });
-      this.#reservationId = verdict.reservation?.id ?? null;
-      return verdict.admitted ? verdict : refusalOfVerdict(verdict, runtime.nowMs());
+      const request = { ...read(), aiType };
+      const verdict = await reserveInTime(budget, request, maxWaitMs, runtime, this.#gone.signal);
+      const { reservation, estimate } = verdict;
+      if (reservation === null) return refusalOfVerdict(verdict, runtime.nowMs());
+      const hold = new Hold(budget, reservation.id, estimate, warn);
+      this.#hold = hold;
+      return { hold, headers: headersOf(verdict) };
     } catch (error) {
       if (error instanceof TokenctlError) return refusalOfInput(error);
       throw error;
@@ -166,41 +220,51 @@ class Exchange {
   }
 
   async #end(outcome: Outcome): Promise<void> {
-    const { guard, warn } = this.#serving;
-    const id = this.#reservationId ?? '';
     this.#outcome = outcome;
-    await end(guard, id, outcome).catch((cause: unknown) => {
-      warn(`reservation ${id} could not be ended: ${String(cause)}`);
-    });
+    await this.#hold?.end(outcome);
   }
 
   /** Passes it on; where no answer comes, the client is told. */
-  async #pass(
-    { route: { path, query }, caller: { aiType, key }, body }: Called,
-    added: readonly string[],
-    observer: Observer,
-  ): Promise<Passage> {
+  async #pass(call: Called, added: readonly string[], observer: Observer): Promise<Passage> {
     const passage = await this.#serving.upstream.pass(
-      {
-        method: this.#request.method ?? '',
-        path: path + query,
-        headers: headersForUpstream(this.#request.rawHeaders, key),
-        body: body.length === 0 ? null : body,
-      },
+      this.#forUpstream(call),
       this.#response,
-      ['x-tokenctl-ai-type', aiType, ...added],
+      [...this.#named(), ...added],
       observer,
     );
-    const refused = refusalOfPassage(passage);
-    if (refused !== null) this.#refuse(refused);
+    const { status, end, error } = passage;
+    if (status === null && end === 'cut') this.#refuse(refusalOfNoAnswer(error));
     return passage;
+  }
+
+  #forUpstream(
+    { route: { path, query }, caller: { key }, body }: Called,
+    { whole = false } = {},
+  ): UpstreamRequest {
+    const { method = '', rawHeaders } = this.#request;
+    return {
+      method,
+      path: path + query,
+      headers: headersForUpstream(rawHeaders, { key, decoded: whole }),
+      body: body.length === 0 ? null : body,
+    };
+  }
+
+  /** Where the client reaches this gateway. */
+  #base({ prefix }: Route): string {
+    const { host = '', 'x-forwarded-proto': proto } = this.#request.headers;
+    return `${proto === 'https' ? 'https' : 'http'}://${host}${prefix === null ? '' : `/${prefix}`}`;
+  }
+
+  #named(): string[] {
+    return this.#aiType === null ? [] : ['x-tokenctl-ai-type', this.#aiType];
   }
 
   #refuse(refused: Refusal): void {
     const response = this.#response;
     const requestId = `req_${this.#serving.runtime.newId()}`;
     const { status, headers, body } = answerOfRefusal(refused, requestId);
-    if (this.#aiType !== null) headers.push('x-tokenctl-ai-type', this.#aiType);
+    headers.push(...this.#named());
     const largest = refused.verdict?.largestAdmissible ?? null;
     if (largest !== null) headers.push('x-tokenctl-largest', String(largest));
     // What is left of a body that nobody reads must not be taken for the next request.
@@ -209,54 +273,16 @@ class Exchange {
   }
 }
 
-/** A batch ends within 24 hours. It is held an hour longer, for who reads its results at once. */
-const BATCH_TTL_SECONDS = 25 * 3_600;
+const UNSEEN: Observer = { start: () => undefined, take: () => true };
+const NOTHING = { input: 0, output: 0, total: 0 };
 
 function jsonOf(body: Buffer): unknown {
   return parseBody(body.toString('utf8'));
 }
-
-const UNSEEN: Observer = { start: () => undefined, take: () => true };
 
 function headersOf({ reservation, largestAdmissible }: Verdict): string[] {
   return [
     ...['x-tokenctl-reservation', reservation?.id ?? ''],
     ...['x-tokenctl-largest', String(largestAdmissible ?? 0)],
   ];
-}
-
-function end(guard: Serving['guard'], id: string, outcome: Outcome): Promise<unknown> {
-  switch (outcome.kind) {
-    case 'free':
-      return guard.release(id, { error: outcome.error });
-    case 'unknown':
-      return guard.settle(id, { unknown: true, error: outcome.error });
-    case 'used': {
-      const { usage, model, stopReason } = outcome;
-      return guard.settle(id, { ...usage, stopReason, ...(model === null ? {} : { model }) });
-    }
-  }
-}
-
-function unknownPath(method: string, target: string): Refusal {
-  const path = (target.split('?')[0] ?? '').slice(0, 200);
-  return refusal(
-    404,
-    'not_found_error',
-    `${method} ${path}: this gateway serves /v1/messages, /v1/messages/count_tokens, /v1/messages/batches and /v1/models`,
-  );
-}
-
-function tooLarge(mostBytes: number): Refusal {
-  const most = `${String(Math.floor(mostBytes / 1_048_576))} MiB`;
-  return refusal(413, 'request_too_large', `body: must be at most ${most}`, { mayRetry: false });
-}
-
-/** Where no answer came, and the client is there to be told. */
-function refusalOfPassage({ status, end, error }: Passage): Refusal | null {
-  if (status !== null || end !== 'cut') return null;
-  if (error !== null && 'code' in error && error.code === 'UND_ERR_HEADERS_TIMEOUT') {
-    return refusal(504, 'timeout_error', 'the provider did not answer in time');
-  }
-  return refusal(502, 'api_error', `the provider gave no answer: ${error?.message ?? ''}`);
 }

@@ -3,8 +3,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { invalidInput } from '../../budget/errors.ts';
-import { serve, type Served, type Serving } from './exchange.ts';
+import { serve } from './exchange.ts';
 import { answerOfRefusal, refusal, type Refusal } from './refusal.ts';
+import type { Served, Serving } from './serving.ts';
 
 export interface GatewayOptions {
   readonly serving: Serving;
@@ -99,8 +100,8 @@ export class Gateway {
     const work = serve(serving, request, response)
       .then((served) => onServed(served, serving.runtime.monotonicMs() - startedMs))
       .catch((error: unknown) => {
-        // A client that went away while it sent its request is no defect.
-        if (!request.destroyed || request.complete) onError(error);
+        // A client that went away before it was answered is no defect.
+        if (!response.destroyed) onError(error);
         response.destroy();
       })
       .finally(() => this.#open.delete(work));

@@ -15,11 +15,15 @@ const KEY_HEADERS: ReadonlySet<string> = new Set(['x-api-key', 'authorization'])
 /** Encodings of an answer that can be read as it passes. */
 const READABLE: ReadonlySet<string> = new Set(['gzip', 'x-gzip', 'deflate', 'br', 'identity']);
 
-/**
- * A client's headers as upstream gets them.
- * @param key replaces what the client identified itself with; null passes that on
- */
-export function headersForUpstream(headers: RawHeaders, key: string | null): string[] {
+export interface ForUpstream {
+  /** Replaces what the client identified itself with; null passes that on. */
+  readonly key: string | null;
+  /** Whether the answer must come as it is, without any encoding. */
+  readonly decoded: boolean;
+}
+
+/** A client's headers as upstream gets them. */
+export function headersForUpstream(headers: RawHeaders, { key, decoded }: ForUpstream): string[] {
   const passed = withoutHops(headers, (name) => {
     return (
       SET_ANEW.has(name) || name.startsWith(OWN_PREFIX) || (key !== null && KEY_HEADERS.has(name))
@@ -27,7 +31,7 @@ export function headersForUpstream(headers: RawHeaders, key: string | null): str
   });
   for (let index = 0; index < passed.length; index += 2) {
     if (passed[index]?.toLowerCase() !== 'accept-encoding') continue;
-    passed[index + 1] = readableEncodings(passed[index + 1] ?? '');
+    passed[index + 1] = decoded ? 'identity' : readableEncodings(passed[index + 1] ?? '');
   }
   if (key !== null) passed.push('x-api-key', key);
   return passed;

@@ -66,6 +66,33 @@ export function refusalOfVerdict(verdict: Verdict, nowMs: number): Refusal {
   return refusal(429, 'rate_limit_error', message, { retryAfterS, mayRetry, verdict });
 }
 
+export function unknownPath(method: string, target: string): Refusal {
+  const path = (target.split('?')[0] ?? '').slice(0, 200);
+  return refusal(
+    404,
+    'not_found_error',
+    `${method} ${path}: this gateway serves /v1/messages, /v1/messages/count_tokens, /v1/messages/batches and /v1/models`,
+  );
+}
+
+export function tooLarge(mostBytes: number): Refusal {
+  const most = `${String(Math.floor(mostBytes / 1_048_576))} MiB`;
+  return refusal(413, 'request_too_large', `body: must be at most ${most}`, { mayRetry: false });
+}
+
+/** Where upstream failed before its answer began. */
+export function refusalOfNoAnswer(error: unknown): Refusal {
+  if (codeOf(error) === 'UND_ERR_HEADERS_TIMEOUT') {
+    return refusal(504, 'timeout_error', 'the provider did not answer in time');
+  }
+  const why = error instanceof Error && error.message !== '' ? error.message : codeOf(error);
+  return refusal(502, 'api_error', `the provider gave no answer: ${why}`);
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
 /** An answer that is made here: its status, headers (name, value, …) and body. */
 export interface OwnAnswer {
   readonly status: number;

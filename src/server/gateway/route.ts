@@ -11,7 +11,7 @@ export interface Route {
   readonly call: Call;
 }
 
-const TARGET = /^(?:\/([^/?#]+))?(\/v1\/[\w\-./:~@!$&'()*+,=]+)(\?[^#]*)?$/;
+const TARGET = /^(?:\/([\w.-]+))?(\/v1\/[\w\-./:~@!$&'()*+,=]+)(\?[^#]*)?$/;
 
 /**
  * Reads a request target: `/v1/messages`, `/imperium/v1/messages?beta=true`. Null for anything else:

@@ -19,6 +19,13 @@ export interface UpstreamRequest {
   readonly body: Buffer | null;
 }
 
+/** An answer that was read whole before anybody got it. */
+export interface WholeAnswer {
+  readonly status: number;
+  readonly headers: string[];
+  readonly body: Buffer;
+}
+
 /** Sees an answer pass. */
 export interface Observer {
   /** @param resume asks for the next bytes, after `take` was false */
@@ -117,6 +124,35 @@ export class Upstream {
         },
       );
     });
+  }
+
+  /**
+   * Sends a request, and reads its answer whole.
+   * @param mostBytes the longest body that is read
+   * @throws what kept the answer away
+   */
+  async whole(
+    request: UpstreamRequest,
+    mostBytes: number,
+    signal: AbortSignal,
+  ): Promise<WholeAnswer> {
+    const { statusCode, headers, body } = await this.#agent.request({
+      ...request,
+      method: request.method,
+      origin: this.#origin,
+      path: this.#base + request.path,
+      responseHeaders: 'raw',
+      signal,
+    });
+    const chunks: Buffer[] = [];
+    let length = 0;
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      if (length > mostBytes) throw new Error('the answer is too long');
+      chunks.push(chunk);
+    }
+    const raw = headers as unknown as Dispatcher.DispatchController['rawHeaders'];
+    return { status: statusCode, headers: texts(raw), body: Buffer.concat(chunks) };
   }
 
   /** Ends every connection. */
