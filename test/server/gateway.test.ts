@@ -1,74 +1,83 @@
 import Anthropic from '@anthropic-ai/sdk';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import type { StatusReport } from '../../src/ledger/status.ts';
-import { startAnthropicApi, type AnthropicApi } from '../support/anthropic-api.ts';
-import { temporaryCli } from '../support/cli.ts';
+import { describe, expect, test } from 'vitest';
+import { HELLO } from '../support/anthropic-client.ts';
+import { booksOf, makeMixedCalls } from '../support/anthropic-mix.ts';
+import { sql } from '../support/budget.ts';
 import { DATABASES } from '../support/databases.ts';
-import { gatewayDatabase, startGateway } from '../support/gateway.ts';
+import { openGateway } from '../support/gateway.ts';
 import { until } from '../support/processes.ts';
 
-async function api(): Promise<AnthropicApi> {
-  const started = await startAnthropicApi();
-  onTestFinished(() => started.close());
-  return started;
-}
-
-const clientOf = (baseURL: string): Anthropic =>
-  new Anthropic({ baseURL, apiKey: 'sk-test', maxRetries: 0 });
-const QUESTION = {
-  max_tokens: 100,
-  messages: [{ role: 'user' as const, content: 'how are you?' }],
-};
-
 describe.each(DATABASES)('a gateway on %s', (kind) => {
-  test('passes calls on, and counts what they used', async () => {
-    const upstream = await api();
-    const target = await gatewayDatabase(kind);
-    const cli = temporaryCli();
-    const { url } = await startGateway(target, upstream.url, { cli });
-    const client = clientOf(url);
-
-    const { data, response } = await client.messages
-      .create({ ...QUESTION, model: 'claude-x' })
-      .withResponse();
+  test('passes calls on, and says for whom, under which reservation and what is left', async () => {
+    const { client, gateway, app, api, target, counts } = await openGateway(kind, {
+      limits: { monthly: 1_000, enforcedMonthly: 1_000 },
+    });
+    const { data, response } = await client.messages.create(HELLO).withResponse();
     expect(data.content).toMatchObject([{ type: 'text' }]);
+    const id = response.headers.get('x-tokenctl-reservation');
     expect(response.headers.get('x-tokenctl-ai-type')).toBe('imperium');
-    expect(response.headers.get('x-tokenctl-reservation')).toMatch(/^[0-9a-f-]{36}$/);
-    expect(Number(response.headers.get('x-tokenctl-largest'))).toBeGreaterThan(0);
-    const text: string[] = [];
-    for await (const event of client.messages.stream({ ...QUESTION, model: 'claude-x#cached' })) {
-      if (event.type === 'content_block_delta') text.push(event.type);
-    }
-    expect(text).toHaveLength(3);
-    await clientOf(`${url}/guardian`).messages.create({ ...QUESTION, model: 'claude-x#tool' });
+    // 111 of 1,000 are held for the call itself.
+    expect(response.headers.get('x-tokenctl-largest')).toBe('889');
+    await until(async () => (await counts()).held === 0);
+    const rows = await sql(
+      target,
+      'SELECT id, ai_type, state, model_used, stop_reason, request_type FROM token_usage_logs',
+    );
+    const row = { state: 'settled', model_used: 'stand-in-1', stop_reason: 'end_turn' };
+    expect(rows).toEqual([{ ...row, id, ai_type: 'imperium', request_type: 'gateway' }]);
 
-    const status = async (): Promise<StatusReport> =>
-      JSON.parse(
-        (await cli.run(['status', '--json', '--database', target.url])).stdout,
-      ) as StatusReport;
-    await until(async () => (await status()).windows[0]?.held === 0);
-    const { windows, aiTypes } = await status();
-    expect(windows[0]?.used).toBe(upstream.billed());
-    expect(aiTypes.map(({ aiType, requests }) => [aiType, requests])).toEqual([
-      ['imperium', 2],
-      ['guardian', 1],
+    const baseURL = `${gateway.url}/guardian`;
+    await new Anthropic({ apiKey: 'sk-test', baseURL }).messages.create(HELLO);
+    const defaultHeaders = { 'x-tokenctl-ai-type': 'sandbox' };
+    await new Anthropic({ apiKey: 'sk-test', baseURL, defaultHeaders }).messages.create(HELLO);
+    await until(async () => (await counts()).held === 0);
+    const { aiTypes } = await app.status();
+    expect(aiTypes.map(({ aiType }) => aiType).toSorted()).toEqual([
+      'guardian',
+      'imperium',
+      'sandbox',
     ]);
+    // What is tokenctl's own stays here, and the rest is as the client sent it.
+    for (const { path, headers } of api.calls) {
+      expect(path).toBe('/v1/messages');
+      expect(headers).toMatchObject({ host: new URL(api.url).host, 'x-api-key': 'sk-test' });
+      expect(Object.keys(headers).filter((name) => name.startsWith('x-tokenctl'))).toEqual([]);
+    }
   });
 
-  test('answers a denial as the API would', async () => {
-    const upstream = await api();
-    const target = await gatewayDatabase(kind, { monthly: 50, enforcedMonthly: 50 });
-    const { url } = await startGateway(target, upstream.url);
-    const answer = await clientOf(url)
-      .messages.create({ ...QUESTION, model: 'claude-x' })
-      .catch((error: unknown) => error);
-    expect(answer).toBeInstanceOf(Anthropic.BadRequestError);
-    const { error, headers } = answer as InstanceType<typeof Anthropic.BadRequestError>;
-    expect(error).toMatchObject({
-      type: 'error',
-      error: { type: 'invalid_request_error', details: { admitted: false, aiType: 'imperium' } },
-    });
-    expect(headers.get('x-should-retry')).toBe('false');
-    expect(upstream.calls).toEqual([]);
+  test("charges 1,000 mixed calls what the provider's own books say, to the token", async () => {
+    const opened = await openGateway(kind);
+    await makeMixedCalls(opened, 1_000);
+    await until(async () => (await opened.counts()).held === 0);
+    const status = await opened.app.status();
+    const { input, output } = booksOf(opened.api);
+    // Each attempt is a request of its own.
+    const requests = opened.api.calls.length;
+    expect(status.windows[0]).toMatchObject({ used: input + output, held: 0, requests });
+    expect(status.aiTypes).toMatchObject([
+      { aiType: 'imperium', inputTokens: input, outputTokens: output },
+    ]);
+    expect(await opened.app.verify({ repair: false })).toEqual([]);
+  }, 60_000);
+
+  test('admits 50 of 200 calls that come at once, and none of the others is tried again', async () => {
+    // An estimate is 3 + 8 + 100 tokens.
+    const limits = { monthly: 50 * 111, enforcedMonthly: 50 * 111 };
+    const { client, api } = await openGateway(kind, { limits });
+    const slow = { headers: { 'x-scenario': 'slow' } };
+    const answers = await Promise.allSettled(
+      Array.from({ length: 200 }, () => client.messages.create({ ...HELLO, stream: true }, slow)),
+    );
+    const denials = answers.flatMap((answer) =>
+      answer.status === 'rejected' ? [answer.reason as unknown] : [],
+    );
+    expect(denials).toHaveLength(150);
+    for (const denial of denials) {
+      expect(denial).toBeInstanceOf(Anthropic.RateLimitError);
+      expect((denial as InstanceType<typeof Anthropic.RateLimitError>).error).toMatchObject({
+        error: { type: 'rate_limit_error', details: { reasons: [{ code: 'window_exceeded' }] } },
+      });
+    }
+    expect(api.calls).toHaveLength(50);
   });
 });

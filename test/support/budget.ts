@@ -12,7 +12,7 @@ import { testClock, type TestClock } from './clock.ts';
 import { emptyDatabase, openTestApp, type DatabaseName } from './databases.ts';
 
 /** Limits of which none binds; a test names the ones that shall. */
-export const ROOMY: Settings['global'] = {
+const ROOMY: Settings['global'] = {
   monthly: 1_000_000,
   enforcedMonthly: 1_000_000,
   daily: 'off',

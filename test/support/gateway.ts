@@ -1,29 +1,19 @@
-/** `tokenctl gateway` as a process of its own, before the stand-in of the API. */
-import { migrateDatabase } from '../../src/app.ts';
+/** `tokenctl gateway` as a process of its own, on a ledger of its own, before the stand-in of the API. */
+import Anthropic, { type ClientOptions } from '@anthropic-ai/sdk';
+import { onTestFinished } from 'vitest';
 import type { Settings } from '../../src/budget/limits.ts';
-import type { DatabaseTarget } from '../../src/config/database.ts';
 import { systemRuntime } from '../../src/platform/runtime.ts';
-import { ROOMY } from './budget.ts';
+import { startAnthropicApi, type AnthropicApi } from './anthropic-api.ts';
 import { temporaryCli, type Cli } from './cli.ts';
-import { emptyDatabase, type DatabaseName } from './databases.ts';
+import type { DatabaseName } from './databases.ts';
+import { openTestLedger, UNLIMITED, type TestLedger } from './ledgers.ts';
 import { startCli, type RunningCli } from './running-cli.ts';
 
 export interface RunningGateway extends RunningCli {
   readonly url: string;
 }
 
-/** A database with limits of which only those that are named bind. */
-export async function gatewayDatabase(
-  kind: DatabaseName,
-  global: Settings['global'] = {},
-): Promise<DatabaseTarget> {
-  const target = await emptyDatabase(kind);
-  const firstSettings = { global: { ...ROOMY, ...global }, aiTypes: {} };
-  await migrateDatabase({ target, runtime: systemRuntime, dryRun: false, firstSettings });
-  return target;
-}
-
-interface Options {
+interface Process {
   readonly cli?: Cli;
   readonly args?: readonly string[];
   readonly env?: Record<string, string>;
@@ -31,13 +21,51 @@ interface Options {
 
 /** Starts it on a free port for the AI type imperium, and waits until it listens; killed when the test ends. */
 export async function startGateway(
-  target: DatabaseTarget,
+  databaseUrl: string,
   upstream: string,
-  { cli = temporaryCli(), args = [], env = {} }: Options = {},
+  { cli = temporaryCli(), args = [], env = {} }: Process = {},
 ): Promise<RunningGateway> {
   const flags = ['--json', '--port', '0', '--ai-type', 'imperium', '--upstream', upstream];
-  const running = startCli(cli, ['gateway', '--database', target.url, ...flags, ...args], env);
+  const running = startCli(cli, ['gateway', '--database', databaseUrl, ...flags, ...args], env);
   await running.prints('stdout', /^\}$/m);
   const { url } = JSON.parse(running.lines().join('')) as { url: string };
   return { ...running, url };
+}
+
+export interface OpenedGateway extends TestLedger {
+  readonly api: AnthropicApi;
+  readonly gateway: RunningGateway;
+  /** The official SDK, with the gateway as its base URL. */
+  readonly client: Anthropic;
+  /** The month's used and held tokens, its requests, and how many of them failed. */
+  counts(): Promise<{ used: number; held: number; requests: number; failed: number }>;
+}
+
+interface Options extends Process {
+  readonly limits?: Settings['global'];
+  readonly aiTypes?: Settings['aiTypes'];
+  readonly sdk?: ClientOptions;
+  /** In place of the stand-in. */
+  readonly upstream?: string;
+}
+
+export async function openGateway(
+  kind: DatabaseName,
+  { limits = {}, aiTypes = {}, sdk = {}, upstream, ...process }: Options = {},
+): Promise<OpenedGateway> {
+  const api = await startAnthropicApi();
+  onTestFinished(() => api.close());
+  const settings = { aiTypes, global: { ...UNLIMITED.global, ...limits } };
+  const ledger = await openTestLedger(kind, systemRuntime, settings);
+  const gateway = await startGateway(ledger.target.url, upstream ?? api.url, process);
+  return {
+    ...ledger,
+    api,
+    gateway,
+    client: new Anthropic({ apiKey: 'sk-test', baseURL: gateway.url, ...sdk }),
+    counts: async () => {
+      const { used, held, requests, failed } = (await ledger.app.status()).windows[0]!;
+      return { used, held, requests, failed };
+    },
+  };
 }
