@@ -62,6 +62,14 @@ export interface Tokenctl {
     request: ReserveRequest,
     call: (reservation: Reservation) => Promise<Called<T>>,
   ): Promise<T>;
+  /**
+   * Gives an admitted reservation a key, such as the id that the provider gave a batch: any process
+   * finds it again by that.
+   * @throws TokenctlError invalid_input, reservation_not_found, key_reused, ledger_unavailable
+   */
+  giveKey(reservationId: string, key: string): Promise<void>;
+  /** The id of the reservation with this key; null where there is none. @throws TokenctlError invalid_input, ledger_unavailable */
+  findByKey(key: string): Promise<string | null>;
   /** The verdict that a reserve would get now; reserves nothing. @throws TokenctlError invalid_input */
   check(request: Pick<ReserveRequest, 'aiType' | 'estimate' | 'model'>): Promise<Verdict>;
   /** What `tokenctl status --json` prints. @throws TokenctlError ledger_unavailable */
@@ -117,6 +125,8 @@ export async function openTokenctl(options: OpenOptions = {}): Promise<Tokenctl>
     reserve: (request) => guard.reserve(request),
     settle: (reservationId, usage) => guard.settle(reservationId, usage),
     release: (reservationId, details) => guard.release(reservationId, details),
+    giveKey: (reservationId, key) => guard.giveKey(reservationId, key),
+    findByKey: (key) => guard.findByKey(key),
     run: (request, call) => runGuarded(guard, request, call, warnProcess),
     check: (request) => guard.check(request),
     status: (request) => app.status(request),

@@ -8,10 +8,11 @@ import { requireCount } from '../budget/tokens.ts';
 import { systemRuntime } from '../platform/runtime.ts';
 import { warnProcess } from '../platform/warning.ts';
 import { reserveInTime } from './admission.ts';
+import { BATCH_TTL_SECONDS, noteBatch, resultsObserver } from './anthropic-batches.ts';
 import { Hold, type Budget } from './hold.ts';
 import { checkAiType, type ReserveRequest } from './input.ts';
 import { KeptHolds, type SdkCall } from './kept-holds.ts';
-import { passing } from './passing.ts';
+import { passing, type Observer } from './passing.ts';
 import { BudgetDeniedError } from './run.ts';
 
 /** `tokenctl/anthropic`: the official SDK under the budget, by its middleware. */
@@ -37,8 +38,6 @@ type Next = Parameters<Middleware>[1];
 type Context = Parameters<Middleware>[2];
 
 const LONGEST_WAIT_MS = 86_400_000;
-/** A batch ends within 24 hours. It is held an hour longer, for who reads its results at once. */
-const BATCH_TTL_SECONDS = 25 * 3_600;
 /** The SDK's pause before its first retry, at most, in ms: it doubles with each, up to the longest. */
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 8_000;
@@ -61,6 +60,7 @@ export function tokenctlMiddleware(budget: Budget, options: AnthropicOptions): M
     const call = callOf(request.method ?? 'GET', new URL(request.url).pathname);
     if (call.kind === 'message') return calls.message(request, next, context);
     if (call.kind === 'batch') return calls.batch(request, next, context);
+    if (call.kind === 'batch_results') return calls.results(call.batchId, request, next);
     return next(request);
   };
 }
@@ -79,6 +79,15 @@ export function withBudget<Client extends SdkClient>(
   });
 }
 
+/** What differs between messages and batches. */
+interface Work {
+  readonly estimate: () => Omit<ReserveRequest, 'aiType'>;
+  /** Whether its end counts attempts before it that may have been charged; else each ends by itself. */
+  readonly countsAttempts: boolean;
+  /** The API has taken it: the answer, as it is passed on. */
+  readonly answered: (response: Response, hold: Hold) => Promise<Response>;
+}
+
 class BudgetedCalls {
   readonly #budget: Budget;
   readonly #aiType: string;
@@ -92,25 +101,41 @@ class BudgetedCalls {
   }
 
   async message(request: Request, next: Next, context: Context): Promise<Response> {
-    const estimate = () => messageRequest(parseBody(bodyOf(request)));
-    return this.#attempt(request, next, context, estimate, (response, hold) => {
-      const meter = messageMeter(response.headers.get('content-type'));
-      const observer = {
-        take: (bytes: Uint8Array) => meter.take(bytes),
-        end: (how: string) =>
-          hold.end(outcomeOfAnswer(meter.answer(how === 'whole', hold.estimate.output))),
-      };
-      return passing(response, observer, request.signal);
+    return this.#attempt(request, next, context, {
+      estimate: () => messageRequest(parseBody(bodyOf(request))),
+      countsAttempts: true,
+      answered: (response, hold) => {
+        const meter = messageMeter(response.headers.get('content-type'));
+        const observer: Observer = {
+          take: (bytes) => meter.take(bytes),
+          end: (how) =>
+            hold.end(outcomeOfAnswer(meter.answer(how === 'whole', hold.estimate.output))),
+        };
+        return passing(response, observer, request.signal);
+      },
     });
   }
 
   async batch(request: Request, next: Next, context: Context): Promise<Response> {
-    const estimate = () => ({
-      ...batchRequest(parseBody(bodyOf(request))),
-      ttlSeconds: BATCH_TTL_SECONDS,
+    return this.#attempt(request, next, context, {
+      estimate: () => ({
+        ...batchRequest(parseBody(bodyOf(request))),
+        ttlSeconds: BATCH_TTL_SECONDS,
+      }),
+      countsAttempts: false,
+      // It stays held for as long as the batch may take, and is settled by its results.
+      answered: async (response, hold) => {
+        const batch = await context.parse(response).catch(() => null);
+        await noteBatch(this.#budget, hold.id, batch, warnProcess);
+        return response;
+      },
     });
-    // It stays held for as long as the batch may take.
-    return this.#attempt(request, next, context, estimate, async (response) => response);
+  }
+
+  async results(batchId: string, request: Request, next: Next): Promise<Response> {
+    const response = await next(request);
+    if (!response.ok) return response;
+    return passing(response, resultsObserver(this.#budget, batchId, warnProcess), request.signal);
   }
 
   /** One HTTP attempt of a call: under the hold of the attempt before it, if there was one. */
@@ -118,8 +143,7 @@ class BudgetedCalls {
     request: Request,
     next: Next,
     context: Context,
-    estimate: () => Omit<ReserveRequest, 'aiType'>,
-    answered: (response: Response, hold: Hold) => Promise<Response>,
+    { estimate, countsAttempts, answered }: Work,
   ): Promise<Response> {
     const attempt = Number(request.headers.get('x-stainless-retry-count') ?? 0);
     const call: SdkCall = context.options ?? {};
@@ -132,7 +156,8 @@ class BudgetedCalls {
       const outcome = outcomeOfError(error);
       // Nobody tells whether the SDK tries again. A connection that was never made costs nothing, so
       // its hold ends now, and another attempt reserves anew.
-      if (outcome.kind === 'free' || call.signal?.aborted === true) await hold.end(outcome);
+      const isLast = outcome.kind === 'free' || !countsAttempts || call.signal?.aborted === true;
+      if (isLast) await hold.end(outcome);
       else this.#kept.keep(call, hold, outcome, retryWithinMs(attempt));
       throw error;
     }

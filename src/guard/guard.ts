@@ -3,6 +3,7 @@ import type { EstimatorName } from '../budget/estimate.ts';
 import { requireCount } from '../budget/tokens.ts';
 import type { Verdict } from '../budget/verdict.ts';
 import type { Ending } from '../ledger/commands.ts';
+import { findByKey, giveKey } from '../ledger/keys.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Runtime } from '../platform/runtime.ts';
 import {
@@ -113,6 +114,24 @@ export class Guard {
     });
   }
 
+  /**
+   * Gives a reservation a key after it was admitted, such as the id that the provider gave a batch: by
+   * it any process finds the reservation again. Giving the same key again changes nothing.
+   * @throws invalid_input, reservation_not_found, key_reused when either has another already,
+   *   ledger_unavailable
+   */
+  async giveKey(reservationId: string, key: string): Promise<void> {
+    const id = checkId(reservationId);
+    const name = requireKey(key);
+    await this.#ledger.write((ops) => giveKey(ops, id, name));
+  }
+
+  /** The id of the reservation with this key, open or ended; null where there is none. @throws invalid_input, ledger_unavailable */
+  async findByKey(key: string): Promise<string | null> {
+    const name = requireKey(key);
+    return this.#ledger.read((ops) => findByKey(ops, name));
+  }
+
   /** The verdict that a reserve would get now; reserves nothing and logs nothing. @throws invalid_input */
   async check(request: Pick<ReserveRequest, 'aiType' | 'estimate' | 'model'>): Promise<Verdict> {
     requireRequest(request);
@@ -125,6 +144,12 @@ export class Guard {
 function requireRequest(request: unknown): void {
   if (typeof request === 'object' && request !== null) return;
   throw invalidInput('request', 'must be { aiType, estimate }');
+}
+
+function requireKey(value: unknown): string {
+  const key = checkName('key', value);
+  if (key === null) throw invalidInput('key', 'must be text');
+  return key;
 }
 
 function isUnknown(usage: SettleUsage): usage is Extract<SettleUsage, { unknown: true }> {

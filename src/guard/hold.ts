@@ -1,20 +1,18 @@
 import { usageOfAttempts, type Outcome } from '../anthropic/outcome.ts';
 import type { Estimate, Verdict } from '../budget/verdict.ts';
 import type { Ending } from '../ledger/commands.ts';
-import { pause } from '../platform/timers.ts';
 import type { SettleUsage } from './guard.ts';
 import type { ReserveRequest } from './input.ts';
-import { settleOrWarn } from './settling.ts';
+import { durableSoon, settleOrWarn } from './settling.ts';
 
 /** What a call needs of the budget: a Tokenctl has it. */
 export interface Budget {
   reserve(request: ReserveRequest): Promise<Verdict>;
   settle(reservationId: string, usage: SettleUsage): Promise<Ending>;
   release(reservationId: string, details?: { readonly error?: unknown }): Promise<Ending>;
+  giveKey(reservationId: string, key: string): Promise<void>;
+  findByKey(key: string): Promise<string | null>;
 }
-
-/** How long a caller is held up at most for the end of its reservation to be durable, in ms. */
-const HELD_UP_MS = 250;
 
 /** One call's reservation, over all attempts at it. It ends once. */
 export class Hold {
@@ -37,26 +35,19 @@ export class Hold {
     this.#unknownAttempts += 1;
   }
 
-  /**
-   * Ends it by how the last attempt ended. Never throws. Resolves when that is durable, so that who
-   * exits after a last call leaves nothing held, but after 250 ms in any case: the ledger may be slow,
-   * and the end is queued.
-   */
+  /** Ends it by how the last attempt ended. Never throws, and holds nobody up for long. */
   async end(outcome: Outcome): Promise<void> {
     this.#ended ??= this.#end(outcome);
-    const waiting = new AbortController();
-    await Promise.race([
-      this.#ended.then(() => waiting.abort()),
-      pause(HELD_UP_MS, waiting.signal).catch(() => undefined),
-    ]);
+    await durableSoon(this.#ended);
   }
 
   async #end(outcome: Outcome): Promise<void> {
     const settle = (usage: SettleUsage): Promise<void> =>
       settleOrWarn(this.#budget, this.id, usage, this.#warn);
     if (outcome.kind === 'used') {
+      const { model, stopReason } = outcome;
       const usage = usageOfAttempts(outcome.usage, this.#unknownAttempts, this.estimate);
-      return settle({ ...usage, ...(outcome.model === null ? {} : { model: outcome.model }) });
+      return settle({ ...usage, stopReason, ...(model === null ? {} : { model }) });
     }
     const unknown = this.#unknownAttempts + (outcome.kind === 'unknown' ? 1 : 0);
     if (unknown > 1) return settle(usageOfAttempts(null, unknown, this.estimate));

@@ -1,4 +1,5 @@
 import { TokenctlError } from '../budget/errors.ts';
+import { pause } from '../platform/timers.ts';
 import type { Guard, SettleUsage } from './guard.ts';
 
 /**
@@ -21,4 +22,19 @@ export async function settleOrWarn(
     const again = unreadable ? ({ unknown: true, error: cause } as const) : usage;
     await guard.settle(reservationId, again).catch(() => undefined);
   }
+}
+
+/** How long a caller is held up at most for the end of its reservation to be durable, in ms. */
+const HELD_UP_MS = 250;
+
+/**
+ * Waits until an end is durable, so that who exits after a last call leaves nothing held, but 250 ms at
+ * most: the ledger may be slow, and the end is queued.
+ */
+export async function durableSoon(end: Promise<void>): Promise<void> {
+  const waiting = new AbortController();
+  await Promise.race([
+    end.finally(() => waiting.abort()),
+    pause(HELD_UP_MS, waiting.signal).catch(() => undefined),
+  ]);
 }

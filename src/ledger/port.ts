@@ -222,6 +222,8 @@ export interface Operations {
   recentRequests(limit: number): Answer<RecentRequest[]>;
   logsById(ids: readonly string[]): Answer<LogRow[]>;
   logsByKey(keys: readonly string[]): Answer<LogRow[]>;
+  /** Gives a row that has no key this one, which no other row may have. */
+  giveKey(id: string, key: string): Answer<void>;
   /** Part of the log. Looks at 20,000 rows at most, so that a page may hold few entries and not be the last. */
   logPage(query: LogPageQuery): Answer<LogPage>;
   /** The row with this id. */

@@ -183,6 +183,8 @@ export const SQL = {
     UPDATE token_usage_logs SET denied_count = denied_count + $2::integer
     WHERE id = (SELECT id FROM token_usage_logs WHERE id = $1::uuid FOR NO KEY UPDATE SKIP LOCKED)`,
 
+  giveKey: `UPDATE token_usage_logs SET idempotency_key = $2 WHERE id = $1::uuid AND idempotency_key IS NULL`,
+
   expireDue: 'SELECT tokenctl_expire($1, $2)',
 
   newestDenials: `

@@ -329,6 +329,9 @@ function operations(client: pg.Client, prelude: Prelude): Operations {
       const ended = await query<{ id: string }>(name, text, endValues(rows, now));
       return ended.map(({ id }) => id);
     },
+    async giveKey(id, key) {
+      await query('give_key', SQL.giveKey, [id, key]);
+    },
     async addDenials(id, count) {
       await query('add_denials', SQL.addDenials, [id, count]);
     },

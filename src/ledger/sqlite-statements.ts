@@ -92,6 +92,8 @@ export const SQL = {
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${NEWEST_ADJUSTMENT})`,
   endOpenLog: `${END_LOG} AND state = 'reserved'`,
   endLog: END_LOG,
+  giveKey:
+    'UPDATE token_usage_logs SET idempotency_key = ? WHERE id = ? AND idempotency_key IS NULL',
   addDenials: 'UPDATE token_usage_logs SET denied_count = denied_count + ? WHERE id = ?',
   newestDenials: `SELECT verdict, max(request_items, 1) AS items, max(denied_count, 1) AS count FROM token_usage_logs
          WHERE counted_at_ms >= ? AND state = 'denied' ORDER BY counted_at_ms DESC ${LIMIT}`,

@@ -260,6 +260,9 @@ function operations(statement: (sql: string) => Database.Statement, nowMs: numbe
       for (const row of rows) update.run(...endValues(row, now));
       return rows.map(({ id }) => id);
     },
+    giveKey(id, key) {
+      statement(SQL.giveKey).run(key, id);
+    },
     addDenials(id, count) {
       statement(SQL.addDenials).run(count, id);
     },

@@ -19,6 +19,11 @@ const failure = (call: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => error,
   );
 
+async function drained(stream: AsyncIterable<unknown>): Promise<void> {
+  const events = stream[Symbol.asyncIterator]();
+  while ((await events.next()).done !== true);
+}
+
 describe.each(DATABASES)('a message through the SDK on %s', (kind) => {
   describe.each(['whole', 'streamed'] as const)('%s', (way) => {
     it.each<[string, number]>([
@@ -73,7 +78,7 @@ describe.each(DATABASES)('a message through the SDK on %s', (kind) => {
     // 7 words, a message, a tool with the instructions for tools, an image, and max_tokens.
     expect((await counts()).held).toBe(7 + 8 + 16 + 346 + 1_600 + 100);
     api.calls[0]?.end();
-    for await (const _ of stream);
+    await drained(stream);
     expect((await counts()).used).toBe(api.billed());
   });
 });
@@ -202,11 +207,11 @@ describe.each(DATABASES)('a stream on %s', (kind) => {
 
   it('that is aborted while nobody reads it is charged what was delivered', async () => {
     const { stream, call, counts } = await open();
-    const events = stream[Symbol.asyncIterator]();
+    const events: AsyncIterator<Anthropic.RawMessageStreamEvent> = stream[Symbol.asyncIterator]();
     call.send(2);
     for (let seen = 0; seen < 2;) {
-      const { value } = await events.next();
-      if (value?.type === 'content_block_delta') seen += 1;
+      const next = await events.next();
+      if (next.done !== true && next.value.type === 'content_block_delta') seen += 1;
     }
     stream.controller.abort();
     await until(() => call.state === 'aborted');
@@ -280,7 +285,7 @@ describe.each(DATABASES)('a denial on %s', (kind) => {
     expect(denied.every((reason) => reason instanceof BudgetDeniedError)).toBe(true);
     expect(api.calls).toHaveLength(50);
     for (const call of api.calls) call.end();
-    for (const one of answers) if (one.status === 'fulfilled') for await (const _ of one.value);
+    for (const one of answers) if (one.status === 'fulfilled') await drained(one.value);
     expect(await counts()).toEqual({ used: api.billed(), held: 0, requests: 50, failed: 0 });
   });
 });

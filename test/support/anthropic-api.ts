@@ -211,6 +211,10 @@ export async function startAnthropicApi(): Promise<AnthropicApi> {
   }
 
   function createBatch(call: Call, response: ServerResponse): void {
+    if (call.headers['x-scenario'] === 'reset:1' && call.attempt === 0) {
+      cut(call, response);
+      return;
+    }
     const requests = readBody(call.text)?.['requests'];
     if (!Array.isArray(requests)) {
       answer(call, response, 400, errorJson(400, 'requests: Field required'));

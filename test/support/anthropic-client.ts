@@ -24,7 +24,7 @@ export interface BudgetedClient extends TestLedger {
   readonly api: AnthropicApi;
   readonly client: Anthropic;
   /** The month's used and held tokens, its requests, and how many of them failed. */
-  counts(): Promise<{ used: number; held: number; requests: number; failed: number }>;
+  readonly counts: () => Promise<{ used: number; held: number; requests: number; failed: number }>;
 }
 
 interface Options extends Partial<AnthropicOptions> {

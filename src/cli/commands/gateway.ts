@@ -2,7 +2,6 @@ import { TokenctlError, invalidInput } from '../../budget/errors.ts';
 import { parseAiType } from '../../budget/ai-type.ts';
 import { parseCount } from '../../budget/tokens.ts';
 import { Guard } from '../../guard/guard.ts';
-import { batchHold, nameBatchHold } from '../../ledger/batch-holds.ts';
 import { pause, stopSignal } from '../../platform/process.ts';
 import { callersWithKeys } from '../../server/gateway/callers.ts';
 import type { Served } from '../../server/gateway/serving.ts';
@@ -76,10 +75,6 @@ export async function gateway(context: CommandContext, flags: GatewayFlags): Pro
             cacheReadPercent: 100,
             requestType: 'gateway',
           }),
-          batches: {
-            remember: (reservationId, batchId) => nameBatchHold(app.ledger, reservationId, batchId),
-            reservationOf: (batchId) => batchHold(app.ledger, batchId),
-          },
           runtime,
           upstream,
           callers: callersWithKeys(aiType),

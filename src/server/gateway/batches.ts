@@ -1,10 +1,6 @@
-import { isObject, parsed } from '../../anthropic/json.ts';
 import type { RawHeaders } from './headers.ts';
 
-/** What a gateway needs to see of batches: which one was created, and where its results are read. */
-
-/** A batch ends within 24 hours. It is held an hour longer, for who reads its results at once. */
-export const BATCH_TTL_SECONDS = 25 * 3_600;
+/** What a gateway changes in answers about batches: where their results are read. */
 
 /** The longest answer about batches, in bytes: a list of a thousand has a few hundred thousand. */
 export const LONGEST_BATCH_ANSWER = 8_388_608;
@@ -12,13 +8,6 @@ export const LONGEST_BATCH_ANSWER = 8_388_608;
 /** The path of an answer that names batches, and so the place of their results. */
 export function namesBatches(path: string): boolean {
   return path.startsWith('/v1/messages/batches') && !path.endsWith('/results');
-}
-
-/** The id of the batch that an answer describes; null where it is none. */
-export function batchIdOf(body: Buffer): string | null {
-  const batch = parsed(body.toString('utf8'));
-  const id = isObject(batch) ? batch['id'] : null;
-  return typeof id === 'string' && id !== '' && id.length <= 150 ? id : null;
 }
 
 const RESULTS_URL =

@@ -1,25 +1,21 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { batchRequest, messageRequest, parseBody } from '../../anthropic/estimate.ts';
-import { batchResultsMeter, messageMeter } from '../../anthropic/meter.ts';
+import { messageMeter } from '../../anthropic/meter.ts';
 import { outcomeOfError, outcomeOfStatus, type Outcome } from '../../anthropic/outcome.ts';
+import { parsed } from '../../anthropic/json.ts';
 import { TokenctlError } from '../../budget/errors.ts';
 import type { Verdict } from '../../budget/verdict.ts';
 import { reserveInTime } from '../../guard/admission.ts';
+import { BATCH_TTL_SECONDS, noteBatch, resultsObserver } from '../../guard/anthropic-batches.ts';
 import { Hold } from '../../guard/hold.ts';
 import type { ReserveRequest } from '../../guard/input.ts';
-import {
-  BATCH_TTL_SECONDS,
-  batchIdOf,
-  headersOfLength,
-  LONGEST_BATCH_ANSWER,
-  namesBatches,
-  withResultsAt,
-} from './batches.ts';
+import { headersOfLength, LONGEST_BATCH_ANSWER, namesBatches, withResultsAt } from './batches.ts';
 import { readBody } from './body.ts';
 import { refuseBrowsers } from './browsers.ts';
 import { UNNAMED, type Caller } from './callers.ts';
 import { headersForClient, headersForUpstream } from './headers.ts';
-import { Metering } from './metering.ts';
+import { outcomeOfPassage } from './outcome.ts';
+import { Reading } from './reading.ts';
 import {
   answerOfRefusal,
   refusalOfInput,
@@ -115,7 +111,8 @@ class Exchange {
       case 'batch':
         return this.#createBatch(call);
       case 'batch_results':
-        return this.#batchResults(call, route.call.batchId);
+        await this.#batchResults(call, route.call.batchId);
+        return null;
       case 'free':
       case 'unknown':
         if (namesBatches(route.path)) await this.#aboutBatches(call, []);
@@ -127,9 +124,10 @@ class Exchange {
   async #message(call: Called): Promise<Refusal | null> {
     const admitted = await this.#reserve(call, () => messageRequest(jsonOf(call.body)));
     if (!('hold' in admitted)) return admitted;
-    const metering = new Metering(messageMeter);
-    const passage = await this.#pass(call, admitted.headers, metering);
-    await this.#end(await metering.outcome(passage, admitted.hold.estimate.output));
+    const reading = new Reading(messageMeter);
+    const passage = await this.#pass(call, admitted.headers, reading);
+    const meter = await reading.finish();
+    await this.#end(outcomeOfPassage(passage, meter, admitted.hold.estimate.output));
     return null;
   }
 
@@ -142,38 +140,20 @@ class Exchange {
     if (!('hold' in admitted)) return admitted;
     const answered = await this.#aboutBatches(call, admitted.headers);
     if ('outcome' in answered) await this.#end(answered.outcome);
-    else await this.#rememberBatch(admitted.hold.id, batchIdOf(answered.body));
+    else {
+      const { budget, warn } = this.#serving;
+      const batch = parsed(answered.body.toString('utf8'));
+      await noteBatch(budget, admitted.hold.id, batch, warn);
+    }
     return null;
   }
 
-  async #rememberBatch(reservationId: string, batchId: string | null): Promise<void> {
-    const { batches, warn } = this.#serving;
-    try {
-      if (batchId === null) throw new Error('the answer names none');
-      await batches.remember(reservationId, batchId);
-    } catch (error) {
-      warn(
-        `the batch of reservation ${reservationId} could not be noted, so it will be charged in full: ${String(error)}`,
-      );
-    }
-  }
-
-  async #batchResults(call: Called, batchId: string): Promise<Refusal | null> {
-    const metering = new Metering(batchResultsMeter);
-    const passage = await this.#pass(call, [], metering);
-    const outcome = await metering.outcome(passage, 0);
-    // What was not read to its end will be read again.
-    if (outcome.kind !== 'used') return null;
-    const { batches, budget, warn } = this.#serving;
-    try {
-      const reservationId = await batches.reservationOf(batchId);
-      if (reservationId === null) return null;
-      this.#hold = new Hold(budget, reservationId, NOTHING, warn);
-      await this.#end(outcome);
-    } catch (error) {
-      warn(`batch ${batchId} could not be settled: ${String(error)}`);
-    }
-    return null;
+  async #batchResults(call: Called, batchId: string): Promise<void> {
+    const { budget, warn } = this.#serving;
+    const reading = new Reading(() => resultsObserver(budget, batchId, warn));
+    const { end } = await this.#pass(call, [], reading);
+    const results = await reading.finish();
+    await results?.end(end);
   }
 
   /** Answers what names batches, with their results at this gateway. */
@@ -274,7 +254,6 @@ class Exchange {
 }
 
 const UNSEEN: Observer = { start: () => undefined, take: () => true };
-const NOTHING = { input: 0, output: 0, total: 0 };
 
 function jsonOf(body: Buffer): unknown {
   return parseBody(body.toString('utf8'));

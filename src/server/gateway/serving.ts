@@ -7,7 +7,6 @@ import type { Upstream } from './upstream.ts';
 /** What serving a request needs; the same for all of them. */
 export interface Serving {
   readonly budget: Budget;
-  readonly batches: Batches;
   readonly runtime: Runtime;
   readonly upstream: Upstream;
   readonly callers: Callers;
@@ -19,13 +18,6 @@ export interface Serving {
   /** How long a call may wait for a window or rate that frees in time, in ms. */
   readonly maxWaitMs: number;
   readonly warn: (message: string) => void;
-}
-
-/** The reservations of batches, by the provider's id of the batch. */
-export interface Batches {
-  remember(reservationId: string, batchId: string): Promise<void>;
-  /** Null where the batch is not known. */
-  reservationOf(batchId: string): Promise<string | null>;
 }
 
 /** How a request was served, for a log. Without keys, and without what was said. */
