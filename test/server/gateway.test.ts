@@ -40,7 +40,10 @@ describe.each(DATABASES)('a gateway on %s', (kind) => {
     // What is tokenctl's own stays here, and the rest is as the client sent it.
     for (const { path, headers } of api.calls) {
       expect(path).toBe('/v1/messages');
-      expect(headers).toMatchObject({ host: new URL(api.url).host, 'x-api-key': 'sk-test' });
+      expect(headers).toMatchObject({
+        host: new URL(api.url).host,
+        authorization: 'Bearer sk-test',
+      });
       expect(Object.keys(headers).filter((name) => name.startsWith('x-tokenctl'))).toEqual([]);
     }
   });

@@ -38,7 +38,7 @@ export interface OpenedGateway extends TestLedger {
   /** The official SDK, with the gateway as its base URL. */
   readonly client: Anthropic;
   /** The month's used and held tokens, its requests, and how many of them failed. */
-  counts(): Promise<{ used: number; held: number; requests: number; failed: number }>;
+  readonly counts: () => Promise<{ used: number; held: number; requests: number; failed: number }>;
 }
 
 interface Options extends Process {
