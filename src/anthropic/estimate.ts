@@ -6,7 +6,7 @@ import { isObject, type JsonObject } from './json.ts';
 /** What a request to the Messages API may cost, from its body as it is sent. */
 
 /** One message's estimate, as a reserve takes it. */
-export interface MessageEstimate {
+interface MessageEstimate {
   readonly prompt: PromptContent;
   readonly maxTokens: number;
 }

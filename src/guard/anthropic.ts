@@ -3,7 +3,7 @@ import { callOf } from '../anthropic/calls.ts';
 import { batchRequest, messageRequest, parseBody } from '../anthropic/estimate.ts';
 import { messageMeter } from '../anthropic/meter.ts';
 import { outcomeOfAnswer, outcomeOfError, outcomeOfStatus } from '../anthropic/outcome.ts';
-import { invalidInput } from '../budget/errors.ts';
+import { invalidInput, TokenctlError } from '../budget/errors.ts';
 import { requireCount } from '../budget/tokens.ts';
 import { systemRuntime } from '../platform/runtime.ts';
 import { warnProcess } from '../platform/warning.ts';
@@ -208,11 +208,8 @@ function bodyOf({ body }: Request): string {
 
 /** The SDK tries again after any error whose text speaks of a time-out. A refusal stays one. */
 function neverRetried(error: unknown): unknown {
-  if (
-    error instanceof Error &&
-    /timed? ?out/i.test(String(error)) &&
-    error.name !== 'TimeoutError'
-  ) {
+  const refusal = error instanceof BudgetDeniedError || error instanceof TokenctlError;
+  if (refusal && /timed? ?out/i.test(String(error))) {
     Object.defineProperty(error, 'toString', { value: () => error.name });
   }
   return error;

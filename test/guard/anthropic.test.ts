@@ -1,9 +1,10 @@
-import Anthropic, { APIUserAbortError } from '@anthropic-ai/sdk';
+import Anthropic, { APIUserAbortError, type Middleware } from '@anthropic-ai/sdk';
 import { describe, expect, it } from 'vitest';
-import { BudgetDeniedError, tokenctlMiddleware, withBudget } from '../../src/guard/anthropic.ts';
-import { TokenctlError } from '../../src/index.ts';
+import { tokenctlMiddleware, withBudget } from '../../src/guard/anthropic.ts';
 import {
+  drained,
   ESTIMATE,
+  failure,
   HELLO,
   INPUT,
   openBudgetedClient,
@@ -12,17 +13,6 @@ import {
 import { sql } from '../support/budget.ts';
 import { DATABASES } from '../support/databases.ts';
 import { until } from '../support/processes.ts';
-
-const failure = (call: Promise<unknown>): Promise<unknown> =>
-  call.then(
-    () => expect.unreachable(),
-    (error: unknown) => error,
-  );
-
-async function drained(stream: AsyncIterable<unknown>): Promise<void> {
-  const events = stream[Symbol.asyncIterator]();
-  while ((await events.next()).done !== true);
-}
 
 describe.each(DATABASES)('a message through the SDK on %s', (kind) => {
   describe.each(['whole', 'streamed'] as const)('%s', (way) => {
@@ -157,6 +147,21 @@ describe.each(DATABASES)('a call that fails on %s', (kind) => {
     expect(await counts()).toEqual({ used: ESTIMATE, held: 0, requests: 1, failed: 1 });
   });
 
+  it('as its caller aborts before it is sent costs nothing', async () => {
+    const caller = new AbortController();
+    const aborting: Middleware = (request, next) => {
+      caller.abort();
+      return next(request);
+    };
+    const { guard, api, counts } = await openBudgetedClient(kind);
+    const middleware = [aborting, tokenctlMiddleware(guard, { aiType: 'imperium' })];
+    const client = new Anthropic({ apiKey: 'test', baseURL: api.url, middleware });
+    const error = await failure(client.messages.create(HELLO, { signal: caller.signal }));
+    expect(error).toBeInstanceOf(APIUserAbortError);
+    expect(api.calls).toEqual([]);
+    expect(await counts()).toEqual({ used: 0, held: 0, requests: 1, failed: 1 });
+  });
+
   it('because nobody listens costs nothing', async () => {
     const { client, api, counts } = await openBudgetedClient(kind, { sdk: { maxRetries: 0 } });
     await api.close();
@@ -175,181 +180,6 @@ describe.each(DATABASES)('a call that fails on %s', (kind) => {
     await Promise.all([client.request(request), client.request(request)]);
     const used = 2 * (INPUT + 39);
     expect(await counts()).toEqual({ used, held: 0, requests: 2, failed: 0 });
-  });
-});
-
-describe.each(DATABASES)('a stream on %s', (kind) => {
-  const open = async (maxTokens = 100) => {
-    const opened = await openBudgetedClient(kind);
-    const body = { ...HELLO, max_tokens: maxTokens, stream: true } as const;
-    const stream = await opened.client.messages.create(body, scenario('slow'));
-    const call = opened.api.calls[0]!;
-    /** Reads until so many deltas came. */
-    const read = async (deltas: number): Promise<void> => {
-      call.send(deltas);
-      let seen = 0;
-      for await (const event of stream) {
-        if (event.type === 'content_block_delta') seen += 1;
-        if (seen === deltas) break;
-      }
-    };
-    return { ...opened, stream, call, read };
-  };
-  const delivered = { used: INPUT + 26, held: 0, requests: 1, failed: 0 };
-
-  it('that its reader leaves stops the provider, and is charged what was delivered', async () => {
-    const { read, call, counts } = await open();
-    await read(2);
-    await until(() => call.state === 'aborted');
-    await until(async () => (await counts()).held === 0);
-    expect(await counts()).toEqual(delivered);
-  });
-
-  it('that is aborted while nobody reads it is charged what was delivered', async () => {
-    const { stream, call, counts } = await open();
-    const events: AsyncIterator<Anthropic.RawMessageStreamEvent> = stream[Symbol.asyncIterator]();
-    call.send(2);
-    for (let seen = 0; seen < 2;) {
-      const next = await events.next();
-      if (next.done !== true && next.value.type === 'content_block_delta') seen += 1;
-    }
-    stream.controller.abort();
-    await until(() => call.state === 'aborted');
-    await until(async () => (await counts()).held === 0);
-    expect(await counts()).toEqual(delivered);
-  });
-
-  it('that is cut infers no more output than was reserved', async () => {
-    const { read, counts } = await open(20);
-    await read(3);
-    await until(async () => (await counts()).held === 0);
-    expect((await counts()).used).toBe(INPUT + 20);
-  });
-
-  it.each(['cut:2', 'error:2'])(
-    'that breaks off (%s) is charged what was delivered',
-    async (name) => {
-      const { client, counts } = await openBudgetedClient(kind);
-      await failure(client.messages.stream(HELLO, scenario(name)).done());
-      expect(await counts()).toEqual(delivered);
-    },
-  );
-});
-
-describe.each(DATABASES)('a denial on %s', (kind) => {
-  it('throws the verdict, sends nothing, and is not tried again', async () => {
-    const { client, api, app } = await openBudgetedClient(kind, { limits: { hourly: 110 } });
-    const error = await failure(client.messages.create(HELLO));
-    expect(error).toBeInstanceOf(BudgetDeniedError);
-    expect((error as BudgetDeniedError).verdict).toMatchObject({
-      admitted: false,
-      estimate: { total: ESTIMATE },
-      largestAdmissible: 110,
-    });
-    expect(api.calls).toEqual([]);
-    expect((await app.status()).windows[0]).toMatchObject({ denied: 1, requests: 0 });
-  });
-
-  it('is not tried again where its text speaks of a time-out, either', async () => {
-    const aiType = 'timeout';
-    const { client, app } = await openBudgetedClient(kind, {
-      aiType,
-      aiTypes: { timeout: { request: 5 } },
-    });
-    const error = await failure(client.messages.create(HELLO));
-    expect(error).toBeInstanceOf(BudgetDeniedError);
-    expect((error as Error).message).toContain("timeout's limit");
-    expect((await app.status()).windows[0]).toMatchObject({ denied: 1 });
-  });
-
-  it('of a ledger that is closed throws, too', async () => {
-    const { client, api, app } = await openBudgetedClient(kind);
-    await app.close();
-    const error = await failure(client.messages.create(HELLO));
-    expect(error).toMatchObject({ verdict: { reasons: [{ code: 'ledger_unavailable' }] } });
-    expect(api.calls).toEqual([]);
-  });
-
-  it('reaches 150 of 200 concurrent calls where 50 fit, and the API sees 50', async () => {
-    const { client, api, counts } = await openBudgetedClient(kind, {
-      limits: { hourly: 50 * ESTIMATE },
-    });
-    const body = { ...HELLO, stream: true } as const;
-    const answers = await Promise.allSettled(
-      Array.from({ length: 200 }, () => client.messages.create(body, scenario('slow'))),
-    );
-    const denied = answers.flatMap((one) =>
-      one.status === 'rejected' ? [one.reason as unknown] : [],
-    );
-    expect(denied).toHaveLength(150);
-    expect(denied.every((reason) => reason instanceof BudgetDeniedError)).toBe(true);
-    expect(api.calls).toHaveLength(50);
-    for (const call of api.calls) call.end();
-    for (const one of answers) if (one.status === 'fulfilled') await drained(one.value);
-    expect(await counts()).toEqual({ used: api.billed(), held: 0, requests: 50, failed: 0 });
-  });
-});
-
-describe('waiting for a budget', () => {
-  const rate = { requestsPerMinute: 1 } as const;
-
-  it('goes on when the rate frees in time', async () => {
-    const { client, api, target } = await openBudgetedClient('sqlite', {
-      limits: rate,
-      maxWaitMs: 20_000,
-    });
-    await client.messages.create(HELLO);
-    // As if it had been made a minute ago, but for a second.
-    const ago = new Date(Date.now() - 59_000).toISOString();
-    await sql(target, 'UPDATE token_usage_logs SET created_at = ?', [ago]);
-    await client.messages.create(HELLO);
-    expect(api.messages()).toHaveLength(2);
-  });
-
-  it('denies at once what frees too late, or never', async () => {
-    const { client } = await openBudgetedClient('sqlite', {
-      limits: { ...rate, request: 200 },
-      maxWaitMs: 5_000,
-    });
-    await client.messages.create(HELLO);
-    const late = await failure(client.messages.create(HELLO));
-    expect(late).toMatchObject({ verdict: { reasons: [{ code: 'rate_exceeded' }] } });
-    const never = await failure(client.messages.create({ ...HELLO, max_tokens: 500 }));
-    expect(never).toMatchObject({ verdict: { retryAt: null } });
-  });
-
-  it('ends when the caller aborts', async () => {
-    const { client, api, app } = await openBudgetedClient('sqlite', {
-      limits: rate,
-      maxWaitMs: 80_000,
-    });
-    await client.messages.create(HELLO);
-    const caller = new AbortController();
-    const failed = failure(client.messages.create(HELLO, { signal: caller.signal }));
-    await until(async () => ((await app.status()).windows[0]?.denied ?? 0) > 0);
-    caller.abort();
-    expect(await failed).toBeInstanceOf(APIUserAbortError);
-    expect(api.calls).toHaveLength(1);
-  });
-});
-
-describe('what is no message', () => {
-  it('passes when it is free', async () => {
-    const { client, api, counts } = await openBudgetedClient('sqlite', { limits: { hourly: 0 } });
-    await client.messages.countTokens({ model: 'm', messages: HELLO.messages });
-    await client.models.list();
-    expect(api.calls).toHaveLength(2);
-    expect(await counts()).toEqual({ used: 0, held: 0, requests: 0, failed: 0 });
-  });
-
-  it('is refused by the field that is wrong, and not sent', async () => {
-    const { client, api } = await openBudgetedClient('sqlite');
-    for (const max_tokens of [undefined, -1, 1e13, 'many'] as never[]) {
-      const error = await failure(client.messages.create({ ...HELLO, max_tokens, stream: true }));
-      expect(error).toBeInstanceOf(TokenctlError);
-      expect(error).toMatchObject({ code: 'invalid_input', field: 'max_tokens' });
-    }
-    expect(api.calls).toEqual([]);
   });
 });
 

@@ -13,7 +13,7 @@ export const totalOf = ({ input, output, cacheCreation, cacheRead }: Billed): nu
   input + output + cacheCreation + cacheRead;
 
 /** One delta's text. It is billed as 13 tokens, as ten words of any model up to Claude 4.6 are estimated. */
-export const TEN_WORDS = 'one two three four five six seven eight nine ten ';
+const TEN_WORDS = 'one two three four five six seven eight nine ten ';
 export const TEN_WORDS_TOKENS = 13;
 
 export type Body = Readonly<Record<string, unknown>>;
@@ -63,7 +63,7 @@ export function messageFor(id: string, body: Body, scenario: string, deltas: num
 }
 
 /** The model's name, without the scenario that may follow it after `#`. */
-export function modelOf(body: Body): string {
+function modelOf(body: Body): string {
   return String(body['model']).split('#')[0] ?? '';
 }
 

@@ -1,7 +1,7 @@
 /** The official SDK under the budget, on the stand-in of the API. */
 import Anthropic, { type ClientOptions } from '@anthropic-ai/sdk';
 import type { MessageCreateParamsNonStreaming } from '@anthropic-ai/sdk/resources/messages';
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import type { Settings } from '../../src/budget/limits.ts';
 import { tokenctlMiddleware, type AnthropicOptions } from '../../src/guard/anthropic.ts';
 import { systemRuntime } from '../../src/platform/runtime.ts';
@@ -60,3 +60,16 @@ export async function openBudgetedClient(
 
 /** The header that says what the stand-in does. */
 export const scenario = (name: string) => ({ headers: { 'x-scenario': name } });
+
+/** How a call fails, which it must. */
+export const failure = (call: Promise<unknown>): Promise<unknown> =>
+  call.then(
+    () => expect.unreachable(),
+    (error: unknown) => error,
+  );
+
+/** Reads a stream to its end. */
+export async function drained(stream: AsyncIterable<unknown>): Promise<void> {
+  const events = stream[Symbol.asyncIterator]();
+  while ((await events.next()).done !== true);
+}
