@@ -16,7 +16,7 @@ const common: UserConfig = {
  * the gateway) stays outside.
  */
 const atStart = [
-  /src[\\/](cli[\\/](?!commands[\\/]gateway)|platform[\\/]|app\.ts|version\.ts)/,
+  /src[\\/](cli[\\/](?!((commands|views)[\\/])?gateway)|platform[\\/]|app\.ts|version\.ts)/,
   /src[\\/]config[\\/](?!schema|limits-file)/,
   /src[\\/]budget[\\/](?!estimate|prompt-content|rejudge)/,
   /src[\\/]ledger[\\/](?!schema|postgres|sqlite|limit-effect|health)/,

@@ -77,6 +77,41 @@ describe.each(DATABASES)('doctor on %s', (kind) => {
     expect(shown.stdout).toMatch(/^ok node .*\n[^]*\n\nNo problem\.\n$/);
   });
 
+  it('notes access tokens in use whose end stops somebody', async () => {
+    const target = await migratedDatabase(kind);
+    const { of: none } = await examine(target);
+    expect(none('tokens')).toMatchObject([{ state: 'ok' }]);
+    const day = 86_400_000;
+    const now = Date.now();
+    for (const [name, created, used, expires, revoked] of [
+      ['soon', -351, -1, 13.5, null],
+      ['later', -340, -1, 15, null],
+      ['over', -366, -2, -1, null],
+      ['over for long, and not used since', -400, -30, -29, null],
+      ['never used', -351, null, 13, null],
+      ['of a few days', -1, -1, 1, null],
+      ['revoked', -351, -1, 13, -1],
+      ['without an end', -351, -1, null, null],
+    ] as const) {
+      const times = [created, expires, revoked, used].map((days) =>
+        days === null ? null : Math.round(now + days * day),
+      );
+      await sql(
+        target,
+        `INSERT INTO access_tokens (id, name, token_hash, prefix, scopes, created_at_ms, expires_at_ms, revoked_at_ms, last_used_at_ms)
+         VALUES (?, ?, ?, 'tkc_4fQx9TzA', '["reserve"]', ?, ?, ?, ?)`,
+        [name, name, name, ...times],
+      );
+    }
+    expect((await examine(target)).of('tokens')).toMatchObject([
+      { state: 'note', message: '"over" (tkc_4fQx9TzA) is in use and ended 1 d ago' },
+      {
+        state: 'note',
+        message: expect.stringMatching(/^"soon" .* ends in 13 d 1[12] h$/) as string,
+      },
+    ]);
+  });
+
   it('says what is not migrated, and what a newer version migrated: exit 4', async () => {
     const empty = await emptyDatabase(kind);
     if (kind === 'sqlite') new Sqlite(empty.url).exec('CREATE TABLE other (a)').close();

@@ -1,10 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { DatabaseTarget } from '../../src/config/database.ts';
 import { sql } from '../support/budget.ts';
 import { temporaryCli, type Cli } from '../support/cli.ts';
 import { DATABASES, migratedDatabase } from '../support/databases.ts';
+import { grantAsDocumented } from '../support/privileges.ts';
 import { startCli } from '../support/running-cli.ts';
 
 let cli: Cli;
@@ -112,41 +113,10 @@ describe('the alert log', () => {
 });
 
 describe('the privileges of docs/database.md', () => {
-  /** The page's statements, with roles of this test in place of its own. */
-  async function grantAll(target: DatabaseTarget): Promise<(role: string) => string> {
-    const page = readFileSync(new URL('../../docs/database.md', import.meta.url), 'utf8');
-    const block = /### Privileges[\s\S]*?```sql\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
-    const roles = ['backend', 'viewer', 'guard', 'monitor', 'operator'];
-    const suffix = `_${String(process.pid)}_${String(Math.floor(performance.now()))}`;
-    for (const role of roles) {
-      await sql(target, `CREATE ROLE ${role}${suffix} LOGIN PASSWORD 'secret'`);
-    }
-    onTestFinished(async () => {
-      for (const role of roles.toReversed()) {
-        await sql(target, `DROP OWNED BY ${role}${suffix}`);
-        await sql(target, `DROP ROLE ${role}${suffix}`);
-      }
-    });
-    const statements = block.replaceAll(/^--.*$/gm, '').split(';');
-    for (const statement of statements.map((text) => text.trim()).filter((text) => text !== '')) {
-      const own = statement.replaceAll(
-        /\b(TO |GRANT )(backend|viewer|guard|monitor|operator)\b/g,
-        `$1$2${suffix}`,
-      );
-      await sql(target, own);
-    }
-    return (role) => {
-      const url = new URL(target.url);
-      url.username = `${role}${suffix}`;
-      url.password = 'secret';
-      return url.toString();
-    };
-  }
-
   it('let a monitor raise alerts, and a screen look', async () => {
     const target = await migratedDatabase('postgresql');
     await use(target, 112_000);
-    const urlOf = await grantAll(target);
+    const urlOf = await grantAsDocumented(target);
     const run = (role: string, ...args: string[]) =>
       cli.run(['monitor', '--once', ...args, '--database', urlOf(role)]);
     expect(await run('viewer', '--no-alerts')).toMatchObject({ code: 0, stderr: '' });

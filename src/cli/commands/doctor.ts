@@ -14,6 +14,7 @@ import {
 } from '../doctor/database.ts';
 import { limitChecks } from '../doctor/limits.ts';
 import { nodeCheck, versionCheck } from '../doctor/program.ts';
+import { tokenChecks } from '../doctor/tokens.ts';
 import { EXIT } from '../exit-codes.ts';
 import { doctorView } from '../views/doctor.ts';
 
@@ -69,6 +70,7 @@ async function examineTarget(
           ...judged('limits', content.revision, (stored) => limitChecks(stored, wanted)),
           ...judged('holds', content.holds, (holds) => holdChecks(holds, nowMs)),
           ...judged('logs', content.logs, (logs) => logChecks(logs, nowMs)),
+          ...tokenChecks(content.endingTokens, nowMs),
         ]),
   ];
   const closed = facts.kind === 'sqlite' && facts.unwritable.length > 0;

@@ -18,6 +18,10 @@ export function addGateway(program: Command, does: Does): void {
       'the API behind it (else ANTHROPIC_BASE_URL, else https://api.anthropic.com)',
     )
     .option(
+      '--require-token',
+      "clients send tokens of tokenctl (token create); the gateway has the provider's key, from ANTHROPIC_API_KEY, ANTHROPIC_API_KEY_FILE or systemd's credential anthropic-api-key",
+    )
+    .option(
       '--allow-host <name...>',
       'a name beside localhost that clients may call it by, as in their Host header',
     )
@@ -39,6 +43,7 @@ export function addGateway(program: Command, does: Does): void {
         'tokenctl gateway --ai-type imperium',
         'ANTHROPIC_BASE_URL=http://127.0.0.1:4010 python backend.py',
         'ANTHROPIC_BASE_URL=http://127.0.0.1:4010/guardian python guardian.py',
+        'ANTHROPIC_API_KEY_FILE=/etc/anthropic.key tokenctl gateway --host 0.0.0.0 --require-token',
       ),
     )
     .action(

@@ -1,7 +1,32 @@
 import type { Served } from '../../server/gateway/serving.ts';
+import type { GatewaySettings } from '../gateway/flags.ts';
 import { count } from './text.ts';
 
-/** One request, on one line: `POST /v1/messages imperium 200 used 1,234 in 312 ms 0193…`. */
+/** What `gateway --json` prints once it listens. */
+export interface GatewayDocument {
+  readonly url: string;
+  readonly upstream: string;
+  /** Of calls that name none. */
+  readonly aiType: string | null;
+  /** Clients bring tokens of tokenctl, not the provider's key. */
+  readonly requireToken: boolean;
+  readonly database: string;
+}
+
+export function gatewayStarted(
+  { upstream, aiType, key }: GatewaySettings,
+  url: string,
+  database: string,
+): GatewayDocument {
+  const shown = upstream.href.replace(/\/$/, '');
+  return { url, upstream: shown, aiType, requireToken: key !== null, database };
+}
+
+export function startedLine({ url, upstream, database }: GatewayDocument): string {
+  return `listening on ${url} for ${upstream}, database ${database}`;
+}
+
+/** One request: `POST /v1/messages imperium 200 in 1,200 out 34 312 ms 0193…`. */
 export function servedLine(served: Served, ms: number): string {
   const { method, path, aiType, status, reservationId, outcome } = served;
   return [

@@ -7,7 +7,7 @@ import type { Cell } from './table.ts';
 import { age, oneLine, timeText } from './text.ts';
 
 /** An access token as it may be shown: never the token itself. */
-export interface TokenDocument {
+interface TokenDocument {
   readonly id: string;
   readonly name: string;
   /** How it begins. */

@@ -22,6 +22,14 @@ export interface ContentFacts {
   readonly revision: Fact<StoredRevision | null>;
   readonly logs: Fact<LogFacts>;
   readonly holds: Fact<HoldFacts>;
+  readonly endingTokens: Fact<readonly EndingToken[]>;
+}
+
+/** An access token in use that ends soon, or has ended. */
+export interface EndingToken {
+  readonly name: string;
+  readonly prefix: string;
+  readonly expiresAtMs: number;
 }
 
 export interface LogFacts {
@@ -86,4 +94,17 @@ export async function look<T>(
     if (told instanceof TokenctlError) return { failed: told.message, fix: told.fix };
     return { failed: told instanceof Error ? told.message : String(told), fix: null };
   }
+}
+
+/** How many days before and after its end a token is looked at. */
+export const ENDING_DAYS = 14;
+
+/** The tokens that were used lately and end soon, or have ended; not those made for a few days. */
+export function endingTokensSql(nowMs: number): string {
+  const lengthMs = ENDING_DAYS * 86_400_000;
+  return `
+    SELECT name, prefix, expires_at_ms AS "expiresAtMs" FROM access_tokens
+    WHERE revoked_at_ms IS NULL AND expires_at_ms <= ${nowMs + lengthMs}
+      AND last_used_at_ms >= ${nowMs - lengthMs} AND expires_at_ms - created_at_ms > ${lengthMs}
+    ORDER BY expires_at_ms LIMIT 20`;
 }

@@ -6,8 +6,10 @@ import type { StoredRevision } from '../port.ts';
 import { postgresSchema } from '../schema/postgres-state.ts';
 import { expectedObjects } from './expected.ts';
 import {
+  endingTokensSql,
   look,
   type ContentFacts,
+  type EndingToken,
   type HoldFacts,
   type LogFacts,
   type PostgresFacts,
@@ -35,7 +37,7 @@ export async function postgresFacts(url: string, nowMs: () => number): Promise<P
       kind: 'postgresql',
       schema,
       session: await sessionOf(client, nowMs, explain),
-      content: current ? await contentOf(client, explain) : null,
+      content: current ? await contentOf(client, nowMs(), explain) : null,
     };
   } finally {
     await client.end().catch(() => undefined);
@@ -79,7 +81,11 @@ async function sessionOf(
   };
 }
 
-async function contentOf(client: pg.Client, explain: Explain): Promise<ContentFacts> {
+async function contentOf(
+  client: pg.Client,
+  nowMs: number,
+  explain: Explain,
+): Promise<ContentFacts> {
   const one = async <T extends pg.QueryResultRow>(sql: string): Promise<T | null> =>
     (await client.query<T>(sql)).rows[0] ?? null;
   return {
@@ -95,6 +101,11 @@ async function contentOf(client: pg.Client, explain: Explain): Promise<ContentFa
     ),
     holds: await look(
       async () => (await one<HoldFacts & pg.QueryResultRow>(HOLDS)) ?? NO_HOLDS,
+      explain,
+    ),
+    endingTokens: await look(
+      async () =>
+        (await client.query<EndingToken & pg.QueryResultRow>(endingTokensSql(nowMs))).rows,
       explain,
     ),
   };

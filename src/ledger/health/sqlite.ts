@@ -8,8 +8,10 @@ import { openSqliteAsItIs, unusable } from '../sqlite.ts';
 import { writtenTime } from '../values.ts';
 import { expectedObjects } from './expected.ts';
 import {
+  endingTokensSql,
   look,
   type ContentFacts,
+  type EndingToken,
   type HoldFacts,
   type LogFacts,
   type SqliteFacts,
@@ -106,6 +108,10 @@ async function contentOf(
     ),
     logs: await look(() => one(LOGS) as LogFacts, explain),
     holds: await look(() => one(HOLDS, writtenTime(nowMs)) as HoldFacts, explain),
+    endingTokens: await look(
+      () => database.prepare(endingTokensSql(nowMs)).all() as EndingToken[],
+      explain,
+    ),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { parseAiType } from '../../budget/ai-type.ts';
 import { TokenctlError } from '../../budget/errors.ts';
+import type { Access, AccessTokens } from '../access.ts';
 import { refusal, refusalOfInput, type Refusal } from './refusal.ts';
 
 /** For whom a call is made. */
@@ -35,23 +36,9 @@ export function callersWithKeys(defaultAiType: string | null): Callers {
   };
 }
 
-/** Looks at a token that a client presents. */
-export interface Tokens {
-  check(
-    presented: string,
-    needed: 'reserve',
-  ): Promise<
-    | { readonly granted: true; readonly caller: { readonly aiTypes: readonly string[] | null } }
-    | {
-        readonly granted: false;
-        readonly reason: 'unknown' | 'expired' | 'revoked' | 'scope' | 'unavailable';
-      }
-  >;
-}
-
 /** Clients present tokens of tokenctl; the gateway alone has the provider's key. */
 export function callersWithTokens(
-  tokens: Tokens,
+  tokens: Pick<AccessTokens, 'check'>,
   key: string,
   defaultAiType: string | null,
 ): Callers {
@@ -73,9 +60,9 @@ export function callersWithTokens(
   };
 }
 
-function refusalOfToken(
-  reason: 'missing' | 'unknown' | 'expired' | 'revoked' | 'scope' | 'unavailable',
-): Refusal {
+type DeniedAccess = Extract<Access, { granted: false }>['reason'];
+
+function refusalOfToken(reason: DeniedAccess | 'missing'): Refusal {
   switch (reason) {
     case 'unavailable':
       return refusal(503, 'api_error', "the token can't be checked: the ledger does not answer", {
