@@ -15,18 +15,21 @@ export interface RunningGateway extends RunningCli {
 
 interface Process {
   readonly cli?: Cli;
+  /** Of calls that name none; null gives it none. */
+  readonly aiType?: string | null;
   readonly args?: readonly string[];
   readonly env?: Record<string, string>;
 }
 
-/** Starts it on a free port for the AI type imperium, and waits until it listens; killed when the test ends. */
+/** Starts it on a free port, for the AI type imperium unless another is named, and waits until it listens; killed when the test ends. */
 export async function startGateway(
   databaseUrl: string,
   upstream: string,
-  { cli = temporaryCli(), args = [], env = {} }: Process = {},
+  { cli = temporaryCli(), aiType = 'imperium', args = [], env = {} }: Process = {},
 ): Promise<RunningGateway> {
-  const flags = ['--json', '--port', '0', '--ai-type', 'imperium', '--upstream', upstream];
-  const running = startCli(cli, ['gateway', '--database', databaseUrl, ...flags, ...args], env);
+  const flags = ['--json', '--port', '0', '--upstream', upstream, '--database', databaseUrl];
+  const named = aiType === null ? [] : ['--ai-type', aiType];
+  const running = startCli(cli, ['gateway', ...flags, ...named, ...args], env);
   await running.prints('stdout', /^\}$/m);
   const { url } = JSON.parse(running.lines().join('')) as { url: string };
   return { ...running, url };
