@@ -1,12 +1,13 @@
 import { cpus, totalmem } from 'node:os';
 import { contention } from './contention.ts';
+import { gateway } from './gateway.ts';
 import { memory } from './memory.ts';
 import { starting } from './starting.ts';
 import { sustained } from './sustained.ts';
 import { throughput } from './throughput.ts';
 
 /** `npm run bench`, or `npm run bench -- throughput` for some of it. */
-const benches = { starting, throughput, sustained, contention, memory };
+const benches = { starting, throughput, sustained, contention, memory, gateway };
 
 const chosen = process.argv.slice(2);
 console.log(
