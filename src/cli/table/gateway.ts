@@ -27,7 +27,7 @@ export function addGateway(program: Command, does: Does): void {
     )
     .option(
       '--pass-unknown',
-      'pass on paths that it does not know, uncounted; they are refused else',
+      'pass on paths that it does not know, uncounted; else they are refused',
     )
     .option(
       '--max-wait <seconds>',

@@ -21,6 +21,8 @@ export interface GatewayOptions {
   readonly onError: (error: unknown) => void;
 }
 
+/** How long a connection is kept for another request, in ms: longer than clients keep theirs, who would find it closed. */
+const IDLE_MS = 75_000;
 /** How often the time-outs of clients are looked at, in ms. */
 const TIMEOUTS_LOOKED_AT_MS = 1_000;
 
@@ -39,6 +41,7 @@ export class Gateway {
     this.#server = createServer({
       headersTimeout: headersMs,
       requestTimeout: requestMs,
+      keepAliveTimeout: IDLE_MS,
       connectionsCheckingInterval: Math.min(TIMEOUTS_LOOKED_AT_MS, headersMs),
     });
     this.#server.on('request', (request, response) => this.#take(request, response));
