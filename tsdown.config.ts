@@ -13,13 +13,13 @@ const common: UserConfig = {
 /**
  * What every start of the command line needs, with what it imports: one file, as opening a file costs
  * more than reading it. What only some commands need (Prisma Client, PostgreSQL, zod, YAML, CSV, spinners,
- * the gateway) stays outside.
+ * completion and help topics, the gateway) stays outside.
  */
 const atStart = [
-  /src[\\/](cli[\\/](?!((commands|views)[\\/])?gateway)|platform[\\/]|app\.ts|version\.ts)/,
+  /src[\\/](cli[\\/](?!completion|topics|live|views[\\/]live|commands[\\/](complet|help)|((commands|views)[\\/])?gateway)|platform[\\/]|app\.ts|version\.ts)/,
   /src[\\/]config[\\/](?!schema|limits-file)/,
   /src[\\/]budget[\\/](?!estimate|prompt-content|rejudge)/,
-  /src[\\/]ledger[\\/](?!schema|postgres|sqlite|limit-effect|health)/,
+  /src[\\/]ledger[\\/](?!schema|postgres|sqlite|limit-effect|pulse|health)/,
 ];
 
 /**
@@ -44,6 +44,7 @@ export default defineConfig([
     fixedExtension: true,
     dts: false,
     shims: true,
+    loader: { '.bash': 'text', '.zsh': 'text', '.fish': 'text' },
     plugins: [
       {
         name: 'leave-out-unused',
@@ -60,7 +61,10 @@ export default defineConfig([
       codeSplitting: {
         groups: [
           { name: 'start', test: (id) => atStart.some((pattern) => pattern.test(id)) },
-          { name: 'sqlite', test: /src[\\/]ledger[\\/](sqlite|schema[\\/]sqlite-state)\.ts/ },
+          {
+            name: 'sqlite',
+            test: /src[\\/]ledger[\\/](sqlite(-operations|-statements)?|schema[\\/]sqlite-state)\.ts/,
+          },
         ],
       },
     },

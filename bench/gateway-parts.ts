@@ -31,13 +31,9 @@ export async function startGateway(target: DatabaseTarget, upstream: string): Pr
   const words = ['gateway', '--database', target.url, '--upstream', upstream, ...flags];
   const bin = join(import.meta.dirname, '../bin/tokenctl.js');
   const child = spawn(process.execPath, [bin, ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
-  let text = '';
-  for await (const line of createInterface({ input: child.stdout })) {
-    text += line;
-    if (line === '}') break;
-  }
+  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
   return {
-    url: (JSON.parse(text) as { url: string }).url,
+    url: (JSON.parse(line) as { url: string }).url,
     process: child,
     async stop() {
       child.kill('SIGTERM');

@@ -36,11 +36,13 @@ export async function starting(): Promise<void> {
       value: `${format(many.sqlite / few.sqlite, 2)} ×, ${format(many.postgres / few.postgres, 2)} ×`,
       goal: 'within noise',
     });
-    rows.push({
-      what: '`--help`, against `node -e 0`',
-      value: `${format(pairRatio([BIN, '--help'], ['-e', '0'], {}), 2)} ×`,
-      goal: '≤ 1.5 ×',
-    });
+    for (const args of [['--help'], ['completion', 'bash']]) {
+      rows.push({
+        what: `\`${args.join(' ')}\`, against \`node -e 0\``,
+        value: `${format(pairRatio([BIN, ...args], ['-e', '0'], {}), 2)} ×`,
+        goal: '≤ 1.5 ×',
+      });
+    }
     rows.push({
       what: '`tokenctl status`, peak memory',
       value: `${format(peakMiB(sqlite))} MiB (SQLite), ${format(peakMiB(postgres))} MiB (PostgreSQL)`,

@@ -1,15 +1,17 @@
 /**
- * Derives each database's Prisma schema from prisma/models.prisma and generates its client.
+ * Derives each database's Prisma schema from prisma/models.prisma and generates its client; makes
+ * the JSON Schemas of what `--json` prints from the types of those documents.
  *
  *   npm run generate            write the schemas, generate the clients
  *   npm run generate -- --check fail when a committed schema is not what would be written
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Database, databases, projectPath } from './databases.ts';
 import { deriveSchema } from './derive-schema.ts';
+import { documentSchemas } from './generate-schemas.ts';
 
 function runPrisma(args: readonly string[]): void {
   const cli = projectPath('node_modules/prisma/build/index.js');
@@ -52,24 +54,40 @@ function readOrEmpty(file: string): string {
   }
 }
 
-function generate(database: Database, models: string, checkOnly: boolean): void {
-  const relative = `prisma/${database}/schema.prisma`;
+/** Writes a file unless it has this text; null removes it. With --check it says what would be done, and fails. */
+function put(relative: string, text: string | null, source: string): void {
   const file = projectPath(relative);
-  const schema = formatted(deriveSchema(models, database));
-  const inStep = readOrEmpty(file) === schema;
+  if (readOrEmpty(file) === (text ?? '')) return;
   if (checkOnly) {
-    if (inStep) return;
-    console.error(`${relative} is not what prisma/models.prisma gives: run \`npm run generate\``);
+    console.error(`${relative} is not what ${source} gives: run \`npm run generate\``);
     process.exitCode = 1;
-    return;
-  }
-  if (!inStep) {
+  } else if (text === null) {
+    rmSync(file);
+  } else {
     mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, schema);
+    writeFileSync(file, text);
   }
-  rmSync(projectPath(`src/store/generated/${database}`), { recursive: true, force: true });
-  runPrisma(['generate', '--schema', file]);
 }
 
+function generateDatabase(database: Database, models: string): void {
+  const relative = `prisma/${database}/schema.prisma`;
+  put(relative, formatted(deriveSchema(models, database)), 'prisma/models.prisma');
+  if (checkOnly) return;
+  rmSync(projectPath(`src/store/generated/${database}`), { recursive: true, force: true });
+  runPrisma(['generate', '--schema', projectPath(relative)]);
+}
+
+function generateDocumentSchemas(): void {
+  const schemas = documentSchemas();
+  const directory = projectPath('schemas');
+  mkdirSync(directory, { recursive: true });
+  const names = readdirSync(directory).map((file) => file.replace(/\.json$/, ''));
+  for (const name of new Set([...names, ...schemas.keys()])) {
+    put(`schemas/${name}.json`, schemas.get(name) ?? null, 'src/cli/documents.ts');
+  }
+}
+
+const checkOnly = process.argv.includes('--check');
 const models = readFileSync(projectPath('prisma/models.prisma'), 'utf8');
-for (const database of databases) generate(database, models, process.argv.includes('--check'));
+for (const database of databases) generateDatabase(database, models);
+generateDocumentSchemas();

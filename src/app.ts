@@ -5,7 +5,7 @@ import type { AdmissionRequest } from './budget/decide.ts';
 import { invalidInput, TokenctlError } from './budget/errors.ts';
 import { resolveLimits, type Settings } from './budget/limits.ts';
 import type { Verdict } from './budget/verdict.ts';
-import { isoTime } from './budget/windows.ts';
+import { isoTime, type IsoTime } from './budget/windows.ts';
 import type { DatabaseTarget } from './config/database.ts';
 import type { AccessToken } from './ledger/access-tokens.ts';
 import { importRows, type ImportRow } from './ledger/import.ts';
@@ -15,6 +15,7 @@ import { limitsReader, type LimitsInForce } from './ledger/limits-in-force.ts';
 import type { FoundRequest, LogQuery } from './ledger/log.ts';
 import type { Connection, LogEntry } from './ledger/port.ts';
 import { planPrune, pruneLogs, type PrunePlan } from './ledger/prune.ts';
+import type { Pulse } from './ledger/pulse.ts';
 import {
   resetUsage,
   undoReset,
@@ -182,11 +183,10 @@ async function openPostgresServer(options: AppOptions): Promise<Opened> {
   return { connection, created: false };
 }
 
-/** How a command names the same database again, without its password. */
+/** How a command names a database that only a program named; the command line repeats its own flags. */
 function flagOf(target: DatabaseTarget): string {
-  return target.source === 'flag' || target.source === 'option'
-    ? `--database ${target.kind === 'sqlite' ? target.location : 'URL'}`
-    : '';
+  if (target.source !== 'option') return '';
+  return `--database ${target.kind === 'sqlite' ? target.location : 'URL'}`;
 }
 
 export class App {
@@ -228,6 +228,12 @@ export class App {
     const { watchLedger } = await import('./alerts/watch.ts');
     const { snapshot, ...rest } = await watchLedger(this.ledger, channels, this.#runtime);
     return { report: statusReport(snapshot, this.location), ...rest };
+  }
+
+  /** The status with the last hours and denials, at this instant; null is all AI types. @throws ledger_unavailable */
+  async pulse(aiType: string | null): Promise<Pulse> {
+    const { readPulse } = await import('./ledger/pulse.ts');
+    return readPulse(this.ledger, this.location, aiType);
   }
 
   /** A dry admission; a lost ledger denies. */
@@ -435,7 +441,7 @@ export interface DatabaseInfo {
     readonly unknown: readonly string[];
   };
   /** Since when it counts. */
-  readonly since: string | null;
+  readonly since: IsoTime | null;
   readonly sizeBytes: number | null;
   readonly logRows: number | null;
   readonly limitsRevision: number | null;

@@ -2,7 +2,7 @@ import { invalidInput, TokenctlError } from './budget/errors.ts';
 import type { DatabaseTarget } from './config/database.ts';
 import type { PostgresFacts, SqliteFacts } from './ledger/health/facts.ts';
 import { exists, fileMode, sizeOf } from './platform/files.ts';
-import { startFile, type NewFile } from './platform/new-file.ts';
+import { removeStale, startFile, type NewFile } from './platform/new-file.ts';
 import type { Runtime } from './platform/runtime.ts';
 
 /** What an operator does to a database as a whole, whatever its state: look at it, back it up. */
@@ -29,7 +29,7 @@ export async function backupDatabase(request: BackupRequest): Promise<number> {
   const { target, file, runtime, environment, ...options } = request;
   requireSource(target);
   requirePlace(request);
-  const copy = startCopy(request, runtime.newId());
+  const copy = startCopy(request);
   try {
     const to = { to: copy.path, signal: options.signal, onProgress: options.onProgress };
     if (target.kind === 'sqlite') {
@@ -75,10 +75,12 @@ function requirePlace({ target, file, force }: BackupRequest): void {
 }
 
 /** As private as the database; only its owner reads a dump. */
-function startCopy({ target, file }: BackupRequest, id: string): NewFile {
+function startCopy({ target, file, runtime }: BackupRequest): NewFile {
   const mode = target.kind === 'sqlite' ? fileMode(target.url) : 0o600;
   try {
-    return startFile(file, id, mode);
+    // What a killed backup left there may be what fills the disk.
+    removeStale(file, runtime.nowMs());
+    return startFile(file, runtime.newId(), mode);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const why =

@@ -1,7 +1,7 @@
 import { levelAt, type Level } from './levels.ts';
 import { ownLimits, resolveLimits, type Limit, type Limits, type ScopeLimits } from './limits.ts';
 import { PROFILES } from './settings.ts';
-import { MAX_TOKENS } from './tokens.ts';
+import { count, limitText, MAX_TOKENS } from './tokens.ts';
 import type { Estimate, Reason } from './verdict.ts';
 import { isoTime, WINDOW_KINDS, windowAt, type WindowKind } from './windows.ts';
 
@@ -153,7 +153,7 @@ function levelReasons(
         requested,
         canEverPass,
         retryAt: canEverPass ? resetOf('month', nowMs) : null,
-        message: `emergency: ${sum(used, held)} of the month's tokens reach ${text(limits.emergencyAt)} (${text(limits.emergency)} % of ${text(limits.enforcedMonthly)}), so every request is denied until the month resets`,
+        message: `emergency: ${sum(used, held)} of the month's tokens reach ${limitText(limits.emergencyAt)} (${limitText(limits.emergency)} % of ${limitText(limits.enforcedMonthly)}), so every request is denied until the month resets`,
         fix: 'tokenctl limits set monthly=N, or tokenctl reset --window month --reason R',
       },
     ];
@@ -171,7 +171,7 @@ function levelReasons(
         requested: request.largestItem,
         canEverPass: true,
         retryAt: resetOf('month', nowMs),
-        message: `critical: ${sum(used, held)} of the month's tokens reach ${text(limits.criticalAt)}, so a request may have at most ${String(largest)} tokens, not ${String(request.largestItem)}`,
+        message: `critical: ${sum(used, held)} of the month's tokens reach ${limitText(limits.criticalAt)}, so a request may have at most ${count(largest)} tokens, not ${count(request.largestItem)}`,
         fix: `send at most ${String(largest)} tokens, or tokenctl limits set criticalRequest=${String(request.largestItem)}`,
       },
     ];
@@ -200,7 +200,7 @@ function sizeReasons(limits: Limits, request: AdmissionRequest): Reason[] {
             requested: request.largestItem,
             canEverPass: false,
             retryAt: null,
-            message: `a request of ${String(request.largestItem)} tokens can never pass: ${what} is ${String(limit)}`,
+            message: `a request of ${count(request.largestItem)} tokens can never pass: ${what} is ${count(limit)}`,
             fix: `tokenctl limits set ${fix}`,
           },
         ];
@@ -258,8 +258,8 @@ function windowReasons(
           canEverPass,
           retryAt: canEverPass ? resetOf(kind, nowMs) : null,
           message: canEverPass
-            ? `${kind}: ${String(used)} used + ${String(held)} held + ${String(requested)} requested is above ${whose} of ${String(limit)}`
-            : `${kind}: ${whose} of ${String(limit)} makes a request of ${String(requested)} tokens impossible`,
+            ? `${kind}: ${count(used)} used + ${count(held)} held + ${count(requested)} requested is above ${whose} of ${count(limit)}`
+            : `${kind}: ${whose} of ${count(limit)} makes a request of ${count(requested)} tokens impossible`,
           fix: windowFix(limits, name, kind, requested, canEverPass),
         },
       ];
@@ -326,7 +326,7 @@ function rateReasons(
       requested: request.items,
       canEverPass,
       retryAt: canEverPass ? isoTime(retryAtMs) : null,
-      message: `rate: ${String(used)} requests + ${String(request.items)} are above ${String(limit)} in ${per}`,
+      message: `rate: ${count(used)} requests + ${count(request.items)} are above ${count(limit)} in ${per}`,
       fix: canEverPass
         ? `wait, or tokenctl limits set ${key}=N`
         : `tokenctl limits set ${key}=${String(request.items)}`,
@@ -391,9 +391,5 @@ function retryOf(reasons: readonly Reason[]): string | null {
 }
 
 function sum(used: number, held: number): string {
-  return held === 0 ? String(used) : `${String(used)} used + ${String(held)} held`;
-}
-
-function text(limit: Limit): string {
-  return limit === null ? 'off' : String(limit);
+  return held === 0 ? count(used) : `${count(used)} used + ${count(held)} held`;
 }

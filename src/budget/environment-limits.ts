@@ -19,11 +19,11 @@ const THRESHOLDS = {
   EMERGENCY_SHUTDOWN_THRESHOLD: 'emergency',
 } as const satisfies Record<string, LimitKey>;
 
+/** The limit that each environment name sets. */
+export const LIMIT_OF_VARIABLE: Readonly<Record<string, LimitKey>> = { ...AMOUNTS, ...THRESHOLDS };
+
 /** Every environment name that sets a limit. */
-export const LIMIT_ENVIRONMENT_NAMES: readonly string[] = [
-  ...Object.keys(AMOUNTS),
-  ...Object.keys(THRESHOLDS),
-];
+export const LIMIT_ENVIRONMENT_NAMES: readonly string[] = Object.keys(LIMIT_OF_VARIABLE);
 
 /**
  * The settings that an environment asks for, or null where it names no limit. A threshold may be
@@ -81,13 +81,12 @@ function parseThreshold(name: string, text: string, enforced: number | null): nu
 
 /** How the environment differs from the limits in force, a line each; empty where it agrees. */
 export function environmentDrift(wanted: Settings, inForce: Settings): string[] {
-  const names: Readonly<Record<string, LimitKey>> = { ...AMOUNTS, ...THRESHOLDS };
   const now = resolveLimits(inForce).limits;
   const then = resolveLimits({
     global: { ...inForce.global, ...wanted.global },
     aiTypes: inForce.aiTypes,
   }).limits;
-  return Object.entries(names).flatMap(([name, key]) => {
+  return Object.entries(LIMIT_OF_VARIABLE).flatMap(([name, key]) => {
     if (wanted.global[key] === undefined) return [];
     const inForceValue = now[key as 'monthly'];
     const wantedValue = then[key as 'monthly'];

@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'token_not_found'
   | 'token_revoked'
   | 'backup_failed'
+  | 'output_failed'
   | 'not_confirmed'
   | 'interrupted';
 

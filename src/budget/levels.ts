@@ -13,8 +13,11 @@ export function levelAt(usedAndHeld: number, limits: Limits): Level {
   return 'ok';
 }
 
-/** amount of limit in percent, two decimals, rounded down (99.999 is never shown as 100); null where there is no limit. */
-export function percentUsed(amount: number, limit: number | null): number | null {
+/** Used + held in percent of a limit: two decimals, rounded down (99.999 is never shown as 100). */
+export type Percent = number;
+
+/** amount of limit in percent; null where there is no limit. */
+export function percentUsed(amount: number, limit: number | null): Percent | null {
   if (limit === null) return null;
   if (limit === 0) return amount > 0 ? 100 : 0;
   return Math.floor((amount * 10_000) / limit) / 100;

@@ -127,7 +127,7 @@ export interface Limits {
 }
 
 /** Where a limit comes from, and the arithmetic that gave it. */
-interface Derivation {
+export interface Derivation {
   readonly source: 'default' | 'set' | 'derived';
   readonly formula: string;
 }

@@ -1,5 +1,6 @@
 import { scopeCode, setCommand, type Finding } from './finding.ts';
 import type { Limit } from './limits.ts';
+import { count } from './tokens.ts';
 
 /** Contradictions within one scope: its windows against each other, and against its largest request. */
 
@@ -45,7 +46,7 @@ function windowAmounts({ monthly, daily, hourly }: LintScope): Amount[] {
 function belowRequest({ name, ceiling }: LintScope, { key, ...window }: Amount): Finding[] {
   if (ceiling === null || window.limit >= ceiling) return [];
   const least = window.limit + 1;
-  const sizes = least === ceiling ? String(ceiling) : `${String(least)} to ${String(ceiling)}`;
+  const sizes = least === ceiling ? count(ceiling) : `${count(least)} to ${count(ceiling)}`;
   const requests = name === 'global' ? 'requests' : `${name}'s requests`;
   const article = window.name === 'hour' ? 'an' : 'a';
   return [
@@ -53,7 +54,7 @@ function belowRequest({ name, ceiling }: LintScope, { key, ...window }: Amount):
       code: scopeCode(name, `${key}_below_request`),
       scope: name,
       severity: 'problem',
-      message: `${requests} of ${sizes} tokens can never pass: ${article} ${window.name} holds ${String(window.limit)}`,
+      message: `${requests} of ${sizes} tokens can never pass: ${article} ${window.name} holds ${count(window.limit)}`,
       fix: setCommand(name, 'request', window.limit),
     },
   ];
@@ -66,22 +67,22 @@ function compare(scope: string, shorter: Amount, longer: Amount): Finding[] {
         code: scopeCode(scope, `${shorter.key}_above_${longer.key}`),
         scope,
         severity: 'problem',
-        message: `${limitOf(scope, shorter)} can never bind: a ${longer.name} holds ${String(longer.limit)}`,
+        message: `${limitOf(scope, shorter)} can never bind: a ${longer.name} holds ${count(longer.limit)}`,
         fix: setCommand(scope, shorter.key, longer.limit),
       },
     ];
   }
-  const count = countOf(shorter, longer);
-  const reachable = count * shorter.limit;
+  const many = countOf(shorter, longer);
+  const reachable = many * shorter.limit;
   if (reachable >= longer.limit) return [];
-  const rounding = longer.limit - reachable < count;
+  const rounding = longer.limit - reachable < many;
   return [
     {
       code: scopeCode(scope, `${shorter.name}s_below_${longer.name}`),
       scope,
       severity: rounding ? 'note' : 'problem',
-      message: `${limitOf(scope, longer)} can never be reached: ${String(count)} ${shorter.name}s of ${String(shorter.limit)} hold ${String(reachable)}${rounding ? ', by rounding' : ''}`,
-      fix: setCommand(scope, shorter.key, Math.ceil(longer.limit / count)),
+      message: `${limitOf(scope, longer)} can never be reached: ${count(many)} ${shorter.name}s of ${count(shorter.limit)} hold ${count(reachable)}${rounding ? ', by rounding' : ''}`,
+      fix: setCommand(scope, shorter.key, Math.ceil(longer.limit / many)),
     },
   ];
 }
@@ -95,5 +96,5 @@ function countOf(shorter: Amount, longer: Amount): number {
 function limitOf(scope: string, { key, limit }: Amount): string {
   const whose = scope === 'global' ? 'the' : `${scope}'s`;
   const which = scope === 'global' && key === 'monthly' ? 'enforced monthly' : key;
-  return `${whose} ${which} limit of ${String(limit)}`;
+  return `${whose} ${which} limit of ${count(limit)}`;
 }

@@ -2,6 +2,7 @@ import { exceeds, setCommand, type Finding } from './finding.ts';
 import { ownLimits, resolveLimits, type Limit, type Limits, type Settings } from './limits.ts';
 import { lintScope, type LintScope } from './lint-scope.ts';
 import { applyProfile } from './settings.ts';
+import { count, limitText } from './tokens.ts';
 
 /** Contradictions between limits: one that can never bind, or that makes another unreachable. */
 
@@ -44,7 +45,7 @@ function lintRequest(limits: Limits): Finding[] {
       code: 'request_above_provider_ceiling',
       scope: 'global',
       severity: 'problem',
-      message: `the request limit of ${String(request)} can never bind: the provider's ceiling for one request is ${String(provider)}`,
+      message: `the request limit of ${limitText(request)} can never bind: the provider's ceiling for one request is ${limitText(provider)}`,
       fix: setCommand('global', 'request', provider),
     });
   }
@@ -53,7 +54,7 @@ function lintRequest(limits: Limits): Finding[] {
       code: 'provider_ceiling_above_request',
       scope: 'global',
       severity: 'note',
-      message: `the provider's ceiling of ${String(provider)} tokens for one request can never be reached: the request limit is ${String(request)}`,
+      message: `the provider's ceiling of ${limitText(provider)} tokens for one request can never be reached: the request limit is ${limitText(request)}`,
       fix: setCommand('global', 'tokensPerRequest', request),
     });
   }
@@ -63,7 +64,7 @@ function lintRequest(limits: Limits): Finding[] {
       code: 'critical_request_above_request',
       scope: 'global',
       severity: 'problem',
-      message: `criticalRequest of ${String(criticalRequest)} can never bind: a request may have at most ${String(largest)} tokens at any level`,
+      message: `criticalRequest of ${limitText(criticalRequest)} can never bind: a request may have at most ${limitText(largest)} tokens at any level`,
       fix: 'tokenctl limits unset criticalRequest',
     });
   }
@@ -81,7 +82,7 @@ function lintRates(limits: Limits): Finding[] {
         code: 'minute_rate_above_daily_rate',
         scope: 'global',
         severity: 'problem',
-        message: `${String(perMinute)} requests a minute can never bind: a day allows ${String(perDay)}`,
+        message: `${count(perMinute)} requests a minute can never bind: a day allows ${count(perDay)}`,
         fix: setCommand('global', 'requestsPerMinute', perDay),
       },
     ];
@@ -93,7 +94,7 @@ function lintRates(limits: Limits): Finding[] {
         code: 'minute_rate_below_daily_rate',
         scope: 'global',
         severity: 'problem',
-        message: `${String(perDay)} requests a day can never be reached: ${String(perMinute)} a minute allow ${String(reachable)}`,
+        message: `${count(perDay)} requests a day can never be reached: ${count(perMinute)} a minute allow ${count(reachable)}`,
         fix: setCommand('global', 'requestsPerDay', reachable),
       },
     ];
@@ -109,7 +110,7 @@ function lintEnforcement(limits: Limits, settings: Settings): Finding[] {
       code: 'enforced_share_ignored',
       scope: 'global',
       severity: 'note',
-      message: `enforcedShare of ${String(enforcedShare)} % has no effect: enforcedMonthly is set to ${String(pinned)}`,
+      message: `enforcedShare of ${String(enforcedShare)} % has no effect: enforcedMonthly is set to ${limitText(limits.enforcedMonthly)}`,
       fix: 'tokenctl limits unset enforcedShare',
     });
   }
@@ -145,7 +146,7 @@ function lintAiType(name: string, limits: Limits, ceiling: Limit): Finding[] {
               code: `ai_type_${key}_above_global`,
               scope: name,
               severity: 'problem',
-              message: `${name}'s ${key} limit of ${String(own[key])} can never bind: all AI types together have ${String(global[key])}`,
+              message: `${name}'s ${key} limit of ${limitText(own[key])} can never bind: all AI types together have ${limitText(global[key])}`,
               fix: `tokenctl limits unset ${key} --ai-type ${name}`,
             },
           ]

@@ -3,6 +3,16 @@ import { invalidInput } from './errors.ts';
 /** The most tokens that one input may name: 10^12. Keeps every sum exact, and nonsense out. */
 export const MAX_TOKENS = 1_000_000_000_000;
 
+/** 18059974 → '18,059,974'. Not Intl: building a formatter costs more than a whole screen. */
+export function count(value: number): string {
+  return String(value).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
+}
+
+/** A limit, or 'off'. */
+export function limitText(limit: number | null): string {
+  return limit === null ? 'off' : count(limit);
+}
+
 /** a / b rounded to the nearest integer, halves up; for a ≥ 0, b > 0. */
 export function divideRounded(a: number, b: number): number {
   return Math.floor((2 * a + b) / (2 * b));
@@ -11,34 +21,47 @@ export function divideRounded(a: number, b: number): number {
 /**
  * Checks a count given by a caller.
  * @param field the caller's own spelling of it, for the message
+ * @param fix where the right ones are found
  * @throws invalid_input unless it is a whole number from `min` to `max`
  */
-export function requireCount(field: string, value: unknown, min = 0, max = MAX_TOKENS): number {
+export function requireCount(
+  field: string,
+  value: unknown,
+  min = 0,
+  max = MAX_TOKENS,
+  fix?: string,
+): number {
   if (typeof value !== 'number' || !Number.isFinite(value)) {
-    throw invalidInput(field, `must be a whole number, not ${describe(value)}`);
+    throw invalidInput(field, `must be a whole number, not ${describe(value)}`, fix);
   }
   if (value < min) {
-    throw invalidInput(field, `must be at least ${String(min)}, not ${String(value)}`);
+    throw invalidInput(field, `must be at least ${String(min)}, not ${String(value)}`, fix);
   }
   if (!Number.isInteger(value)) {
-    throw invalidInput(field, `must be a whole number, not ${String(value)}`);
+    throw invalidInput(field, `must be a whole number, not ${String(value)}`, fix);
   }
   if (value > max) {
-    throw invalidInput(field, `must be at most ${String(max)}, not ${String(value)}`);
+    throw invalidInput(field, `must be at most ${String(max)}, not ${String(value)}`, fix);
   }
   return value;
 }
 
 /** Reads `1000`, `200_000` or `200,000`. @throws invalid_input for anything else */
-export function parseCount(field: string, text: string, min = 0, max = MAX_TOKENS): number {
+export function parseCount(
+  field: string,
+  text: string,
+  min = 0,
+  max = MAX_TOKENS,
+  fix?: string,
+): number {
   const trimmed = text.trim();
   if (/^-?\d+\.\d+$/.test(trimmed)) {
-    throw invalidInput(field, `must be a whole number, not ${trimmed}`);
+    throw invalidInput(field, `must be a whole number, not ${trimmed}`, fix);
   }
   if (!/^-?\d+([_,]\d{3})*$|^-?\d+(_\d+)*$/.test(trimmed)) {
-    throw invalidInput(field, `must be a whole number, not ${describe(text)}`);
+    throw invalidInput(field, `must be a whole number, not ${describe(text)}`, fix);
   }
-  return requireCount(field, Number(trimmed.replaceAll(/[_,]/g, '')), min, max);
+  return requireCount(field, Number(trimmed.replaceAll(/[_,]/g, '')), min, max, fix);
 }
 
 function describe(value: unknown): string {

@@ -1,3 +1,5 @@
+import type { IsoTime } from './windows.ts';
+
 /** The answer to a request, in the shape that JSON and HTTP give (docs/rules.md). */
 
 export type ReasonCode =
@@ -22,25 +24,28 @@ export interface Reason {
   readonly requested: number;
   /** Whether the same request could pass later, with the limits unchanged. */
   readonly canEverPass: boolean;
-  /** When this rule would let it pass, if nothing else is used until then; ISO 8601 UTC. */
-  readonly retryAt: string | null;
+  /** When this rule would let it pass, if nothing else is used until then; null when time does not help. */
+  readonly retryAt: IsoTime | null;
   readonly message: string;
   /** The command that would change it, where there is one. */
   readonly fix: string | null;
 }
 
+/** What a call may cost, in tokens. */
 export interface Estimate {
   readonly input: number;
   readonly output: number;
   readonly total: number;
 }
 
+/** An admitted request's hold. */
 export interface Reservation {
   readonly id: string;
-  /** When it is charged in full unless it is settled or released before; ISO 8601 UTC. */
-  readonly expiresAt: string;
+  /** When it is charged in full unless it is settled or released before. */
+  readonly expiresAt: IsoTime;
 }
 
+/** What a reserve or a check answers. */
 export interface Verdict {
   readonly admitted: boolean;
   readonly aiType: string;
@@ -48,9 +53,10 @@ export interface Verdict {
   /** Every rule that was broken; empty when admitted. */
   readonly reasons: readonly Reason[];
   /** When every reason would be gone; null when admitted, or when one never goes. */
-  readonly retryAt: string | null;
+  readonly retryAt: IsoTime | null;
   /** The greatest estimate that would pass now; 0 when none, null when the ledger is lost. */
   readonly largestAdmissible: number | null;
+  /** Null for a denial, and for a check. */
   readonly reservation: Reservation | null;
 }
 

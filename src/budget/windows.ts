@@ -56,7 +56,12 @@ export function windowsAt(atMs: number): Record<WindowKind, Window> {
   };
 }
 
-/** ISO 8601 UTC with `Z`, the form of every time in JSON. */
-export function isoTime(atMs: number): string {
+/**
+ * A time as JSON has it: ISO 8601 in UTC, with `Z`.
+ * @format date-time
+ */
+export type IsoTime = string;
+
+export function isoTime(atMs: number): IsoTime {
   return new Date(atMs).toISOString();
 }

@@ -7,6 +7,7 @@ import type { Host } from '../platform/process.ts';
 import type { Runtime } from '../platform/runtime.ts';
 import type { Output } from './output.ts';
 import type { Settings } from '../budget/limits.ts';
+import { fixLine } from './views/text.ts';
 
 export interface GlobalOptions {
   readonly database?: string;
@@ -103,5 +104,5 @@ export async function warnOfDrift(output: Output, app: App, wanted: Settings): P
   const drift = environmentDrift(wanted, (await app.limits()).settings);
   if (drift.length === 0) return;
   output.warn(`the environment's limits are not in force: ${drift.join('; ')}`);
-  output.message(`  ${output.stderrScreen.symbols.arrow} tokenctl limits apply --env`);
+  output.message(fixLine('tokenctl limits apply --env', output.stderrScreen));
 }

@@ -14,6 +14,17 @@ export const EXIT = {
   interrupted: 130,
 } as const;
 
+/** In a word or two; `tokenctl help exit-codes` says more. */
+export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
+  done: 'done',
+  failed: 'failed',
+  usage: 'wrong usage',
+  found: 'denied or problems found',
+  database: 'no usable database',
+  notConfirmed: 'not confirmed',
+  interrupted: 'interrupted',
+};
+
 const EXIT_OF_ERROR: Readonly<Record<ErrorCode, number>> = {
   invalid_input: EXIT.usage,
   reservation_not_found: EXIT.failed,
@@ -26,6 +37,7 @@ const EXIT_OF_ERROR: Readonly<Record<ErrorCode, number>> = {
   token_not_found: EXIT.failed,
   token_revoked: EXIT.failed,
   backup_failed: EXIT.failed,
+  output_failed: EXIT.failed,
   ledger_unavailable: EXIT.database,
   ledger_busy: EXIT.database,
   database_missing: EXIT.database,
@@ -38,6 +50,11 @@ const EXIT_OF_ERROR: Readonly<Record<ErrorCode, number>> = {
 
 export function exitCodeOf(code: ErrorCode): number {
   return EXIT_OF_ERROR[code];
+}
+
+/** The error codes that end in an exit code. */
+export function errorCodesOf(exitCode: number): string[] {
+  return Object.entries(EXIT_OF_ERROR).flatMap(([code, exit]) => (exit === exitCode ? [code] : []));
 }
 
 /** `status --exit-code` */

@@ -1,7 +1,8 @@
 import { TokenctlError } from '../budget/errors.ts';
+import type { ErrorDocument } from './documents.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import type { Output } from './output.ts';
-import { hang } from './views/text.ts';
+import { fixLine, hang } from './views/text.ts';
 
 const LEAD = 'tokenctl: ';
 
@@ -13,17 +14,18 @@ export function reportFailure(error: unknown, output: Output, documentWritten = 
   const expected = error instanceof TokenctlError;
   const message = expected ? error.message : `unexpected: ${describe(error)}`;
   const fix = expected ? error.fix : 'run it again with --debug, and report what it prints';
-  const { colors, symbols, width } = output.stderrScreen;
+  const { colors, width } = output.stderrScreen;
   // Between words on a terminal; whole for a log file and grep.
   const [first = '', ...rest] = output.stderrIsTTY ? hang(LEAD, message, width) : [LEAD + message];
   output.message(
     [colors.red(LEAD.trimEnd()) + first.slice(LEAD.trimEnd().length), ...rest].join('\n'),
   );
-  if (fix !== null) output.message(`  ${symbols.arrow} ${fix}`);
+  if (fix !== null) output.message(fixLine(fix, output.stderrScreen));
   if (output.debug) output.message(trace(error));
   if (output.json && !documentWritten) {
     const code = expected ? error.code : 'unexpected';
-    output.document({ error: { code, message, field: expected ? error.field : null, fix } });
+    const field = expected ? error.field : null;
+    output.document({ error: { code, message, field, fix } } satisfies ErrorDocument);
   }
   return expected ? exitCodeOf(error.code) : EXIT.failed;
 }

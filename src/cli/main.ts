@@ -5,8 +5,17 @@ import { systemRuntime, type Runtime } from '../platform/runtime.ts';
 import type { GlobalOptions } from './context.ts';
 import { EXIT } from './exit-codes.ts';
 import { reportFailure } from './failure.ts';
-import { createOutput, systemTerminal, type Output, type Terminal } from './output.ts';
+import {
+  createOutput,
+  systemTerminal,
+  type Output,
+  type OutputOptions,
+  type Suggest,
+  type Terminal,
+} from './output.ts';
 import { createProgram } from './program.ts';
+import { suggestions } from './suggestions.ts';
+import { subcommand } from './table/shared.ts';
 
 export interface Surroundings {
   readonly terminal: Terminal;
@@ -17,46 +26,76 @@ export interface Surroundings {
 /** Runs one command line and returns the exit code; the caller exits with it. */
 export async function main(
   args: readonly string[],
-  { terminal, host, runtime }: Surroundings = surroundings(),
+  surroundings: Surroundings = systemSurroundings(),
+): Promise<number> {
+  const exitCode = await run(args, surroundings);
+  const { terminal, host } = surroundings;
+  const failure = await terminal.stdout.flushed();
+  if (failure === null) return exitCode;
+  const output = createOutput(terminal, host.environment, flagsOf(args));
+  return reportFailure(unwritten(failure), output, true);
+}
+
+function unwritten(failure: string): TokenctlError {
+  const fix = 'what the command changed stays changed: look before you run it again';
+  return new TokenctlError('output_failed', `the result could not be written: ${failure}`, { fix });
+}
+
+async function run(
+  args: readonly string[],
+  { terminal, host, runtime }: Surroundings,
 ): Promise<number> {
   let exitCode: number = EXIT.done;
   let output: Output = createOutput(terminal, host.environment, flagsOf(args));
-  const program = createProgram(async (options, action) => {
-    output = createOutput(terminal, host.environment, outputOptions(options));
-    exitCode = await action({ output, host, runtime, options, takeInterrupts });
-  });
-  const takeInterrupts = exitOnInterrupt(EXIT.interrupted);
+  const program = createProgram(
+    async (options, action) => {
+      const suggest = suggestions(program, options);
+      output = createOutput(terminal, host.environment, outputOptions(options, suggest));
+      exitCode = await action({ output, host, runtime, options, takeInterrupts });
+    },
+    (text) => terminal.stdout.write(text),
+  );
+  const takeInterrupts = exitOnInterrupt(EXIT.interrupted, () => output.progress(''));
   try {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
   } catch (error) {
     if (!(error instanceof CommanderError)) return reportFailure(error, output);
     if (error.exitCode === 0) return EXIT.done;
-    // Commander printed the help itself: no command was named.
-    if (error.code === 'commander.help') return EXIT.usage;
+    // Commander has said on standard error which commands there are.
+    if (error.code === 'commander.help') return noCommand(output, helpFor(program, args));
     return reportFailure(usageError(error, helpFor(program, args)), output);
   } finally {
     takeInterrupts();
   }
 }
 
-function surroundings(): Surroundings {
+function systemSurroundings(): Surroundings {
   return { terminal: systemTerminal(), host: systemHost(), runtime: systemRuntime };
 }
 
-function outputOptions(options: GlobalOptions): Parameters<typeof createOutput>[2] {
+function outputOptions(options: GlobalOptions, suggest: Suggest): OutputOptions {
   const { json = false, quiet = false, debug = false, color } = options;
-  return { json, quiet, debug, color };
+  return { json, quiet, debug, color, suggest };
+}
+
+function noCommand(output: Output, help: string): number {
+  if (output.json) {
+    const error = new TokenctlError('invalid_input', 'no command was named', { fix: help });
+    reportFailure(error, output);
+  }
+  return EXIT.usage;
 }
 
 /** The flags of a command line that can't be parsed as a whole. */
-function flagsOf(args: readonly string[]): Parameters<typeof createOutput>[2] {
+function flagsOf(args: readonly string[]): OutputOptions {
   const has = (flag: string): boolean => args.includes(flag);
   return {
     json: has('--json'),
     quiet: has('--quiet'),
     debug: has('--debug'),
     color: !has('--no-color'),
+    suggest: (text) => text,
   };
 }
 
@@ -76,7 +115,7 @@ function helpFor(program: Command, args: readonly string[]): string {
   let command = program;
   const words = [program.name()];
   for (const word of args) {
-    const next = command.commands.find((one) => one.name() === word);
+    const next = subcommand(command, word);
     if (next === undefined) continue;
     command = next;
     words.push(word);

@@ -1,3 +1,4 @@
+import { fstatSync, writeFileSync } from 'node:fs';
 import { Chalk, type ChalkInstance } from 'chalk';
 
 /**
@@ -13,7 +14,12 @@ export interface Symbols {
   readonly full: string;
   readonly held: string;
   readonly empty: string;
+  /** Bars of a sparkline, from nothing to the peak. */
+  readonly heights: string;
 }
+
+/** Rewrites the commands in a text, so that they work for who called this one. */
+export type Suggest = (text: string) => string;
 
 /** What a view needs to know of the place where it is shown. */
 export interface Screen {
@@ -22,14 +28,17 @@ export interface Screen {
   readonly symbols: Symbols;
   /** The local clock's distance from UTC at a time, in minutes; without it times are in UTC. */
   readonly utcOffsetMinutes?: (atMs: number) => number;
+  readonly suggest?: Suggest;
 }
 
 interface Stream {
   readonly isTTY: boolean;
   readonly columns: number | null;
-  /** Nobody reads it any more. */
+  /** Nobody reads it any more, or it can't be written. */
   readonly closed: boolean;
   write(text: string): void;
+  /** Waits until all is out. Why some could not be written, in words; null also where nobody reads it. */
+  flushed(): Promise<string | null>;
 }
 
 export interface Terminal {
@@ -38,6 +47,19 @@ export interface Terminal {
   readonly stdinIsTTY: boolean;
   /** Where a person is asked: never the stream that holds the result. */
   openDialogue(): { readonly input: NodeJS.ReadableStream; readonly output: NodeJS.WritableStream };
+  openCanvas(): Canvas;
+}
+
+/** A terminal that one view draws on by itself, and whose keys it gets. */
+export interface Canvas {
+  readonly size: { readonly columns: number; readonly rows: number };
+  /** Text and control sequences, as they are. */
+  write(text: string): void;
+  /**
+   * Gives each key at once and unseen, Ctrl-C and Ctrl-Z too, until it is taken back by what this
+   * returns.
+   */
+  listen(onKeys: (keys: string) => void, onResize: () => void): () => void;
 }
 
 export interface OutputOptions {
@@ -46,6 +68,7 @@ export interface OutputOptions {
   readonly debug: boolean;
   /** false for `--no-color`. */
   readonly color: boolean;
+  readonly suggest: Suggest;
 }
 
 export interface Output extends OutputOptions {
@@ -56,7 +79,10 @@ export interface Output extends OutputOptions {
   /** Both ends are a person's terminal, so that questions can be asked. */
   readonly interactive: boolean;
   readonly openDialogue: Terminal['openDialogue'];
-  /** Nobody reads the result any more. */
+  /** The result goes to a terminal that can be redrawn, and keys come from one. */
+  readonly drawable: boolean;
+  readonly openCanvas: Terminal['openCanvas'];
+  /** Nobody reads the result any more, or it can't be written. */
   readonly closed: boolean;
   /** The result, for people. */
   result(text: string): void;
@@ -70,17 +96,19 @@ export interface Output extends OutputOptions {
   warn(text: string): void;
   /** Text for standard error, as it is. */
   message(text: string): void;
-  /** One line on standard error's terminal in place of the last such; empty takes it away. */
+  /** One line on standard error's terminal in place of the last such, cut to fit; empty takes it away. */
   progress(text: string): void;
 }
 
 export const UNICODE: Symbols = {
   ...{ tick: '✓', cross: '✗', arrow: '→' },
   ...{ full: '█', held: '▒', empty: '░' },
+  heights: '▁▂▃▄▅▆▇█',
 };
 export const ASCII: Symbols = {
   ...{ tick: 'ok', cross: 'NO', arrow: '->' },
   ...{ full: '#', held: '=', empty: '.' },
+  heights: '_.:-=+*#',
 };
 
 const DEFAULT_WIDTH = 80;
@@ -100,8 +128,19 @@ export function createOutput(
     // Block characters off a terminal would end in files and filters.
     symbols: stream.isTTY && isUtf8(environment) ? UNICODE : ASCII,
     utcOffsetMinutes: (atMs) => -new Date(atMs).getTimezoneOffset(),
+    suggest: options.suggest,
   });
   const stderrScreen = screenOf(stderr);
+  const { suggest } = options;
+  /** As JSON; what mends something (`fix`) as a screen shows it. */
+  const json = (value: unknown, indent?: number): string =>
+    JSON.stringify(
+      value,
+      (key, each: unknown) => (key === 'fix' && typeof each === 'string' ? suggest(each) : each),
+      indent,
+    );
+  // A terminal also shows the ^C that ends it, which must not begin another line.
+  const room = stderrScreen.width - '^C'.length - 1;
   const say = (text: string): void => stderr.write(`${text}\n`);
   return {
     ...options,
@@ -113,19 +152,23 @@ export function createOutput(
       return terminal.stdinIsTTY && stderr.isTTY;
     },
     openDialogue: () => terminal.openDialogue(),
+    get drawable() {
+      return stdout.isTTY && terminal.stdinIsTTY && environment['TERM'] !== 'dumb';
+    },
+    openCanvas: () => terminal.openCanvas(),
     get closed() {
       return stdout.closed;
     },
     result: (text) => stdout.write(`${text}\n`),
-    document: (value) => stdout.write(`${JSON.stringify(value, null, 2)}\n`),
-    line: (value) => stdout.write(`${JSON.stringify(value)}\n`),
+    document: (value) => stdout.write(`${json(value, 2)}\n`),
+    line: (value) => stdout.write(`${json(value)}\n`),
     note: (text) => {
       if (!options.quiet) say(`tokenctl: ${text}`);
     },
     warn: (text) => say(`tokenctl: ${stderrScreen.colors.yellow('warning:')} ${text}`),
     message: say,
     progress: (text) => {
-      if (stderr.isTTY && !options.quiet) stderr.write(`\r\u001b[K${text}`);
+      if (stderr.isTTY && !options.quiet) stderr.write(`\r\u001b[K${text.slice(0, room)}`);
     },
   };
 }
@@ -159,23 +202,69 @@ export function isUtf8(environment: Environment): boolean {
 
 /** The real terminal. A reader that goes away (`| head`) ends the writing, not the command. */
 export function systemTerminal(): Terminal {
+  const stdout = streamOf(process.stdout);
   return {
-    stdout: streamOf(process.stdout),
+    stdout,
     stderr: streamOf(process.stderr),
     // Reading process.stdin opens it, which a start need not pay for.
     get stdinIsTTY() {
       return process.stdin.isTTY;
     },
     openDialogue: () => ({ input: process.stdin, output: process.stderr }),
+    openCanvas: () => canvasOn(stdout),
   };
 }
 
-function streamOf(stream: NodeJS.WriteStream): Stream {
+const DEFAULT_HEIGHT = 24;
+
+function canvasOn(stream: Stream): Canvas {
+  const { stdin, stdout } = process;
+  return {
+    get size() {
+      return { columns: stdout.columns || DEFAULT_WIDTH, rows: stdout.rows || DEFAULT_HEIGHT };
+    },
+    write: (text) => {
+      stream.write(text);
+    },
+    listen(onKeys, onResize) {
+      stdin.setRawMode(true);
+      stdin.setEncoding('utf8').on('data', onKeys).on('error', ignore).resume();
+      stdout.on('resize', onResize);
+      return () => {
+        stdout.off('resize', onResize);
+        stdin.off('data', onKeys).off('error', ignore).pause();
+        // A terminal that is gone has no mode.
+        if (!stream.closed) stdin.setRawMode(false);
+      };
+    },
+  };
+}
+
+/** A terminal that is gone is noticed by its hang-up. */
+function ignore(): void {
+  // Nothing to do.
+}
+
+function streamOf(stream: NodeJS.WriteStream & { readonly fd: number }): Stream {
   let closed = false;
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+  let failure: string | null = null;
+  const fail = (error: NodeJS.ErrnoException): void => {
     closed = true;
-  });
+    // The reader has gone, or the terminal.
+    if (error.code === 'EPIPE' || (error.code === 'EIO' && stream.isTTY)) return;
+    failure = WRITE_PROBLEMS[error.code ?? ''] ?? error.message;
+  };
+  stream.on('error', fail);
+  const write = fstatSync(stream.fd).isFile()
+    ? (text: string): void => {
+        // A stream would lose in silence what has no room left on the disk.
+        try {
+          writeFileSync(stream.fd, text);
+        } catch (error) {
+          fail(error as NodeJS.ErrnoException);
+        }
+      }
+    : (text: string): void => void stream.write(text);
   return {
     isTTY: stream.isTTY,
     get columns() {
@@ -185,7 +274,18 @@ function streamOf(stream: NodeJS.WriteStream): Stream {
       return closed;
     },
     write: (text) => {
-      if (!closed) stream.write(text);
+      if (!closed) write(text);
+    },
+    flushed: async () => {
+      // An error is told after the write that met it.
+      await new Promise((resolve) => stream.write('', () => setImmediate(resolve)));
+      return failure;
     },
   };
 }
+
+const WRITE_PROBLEMS: Readonly<Record<string, string>> = {
+  ENOSPC: 'there is no space left',
+  EDQUOT: 'the quota is used up',
+  EFBIG: 'the file may not grow any more',
+};

@@ -1,11 +1,14 @@
 import { Command } from 'commander';
 import { version } from '../version.ts';
 import type { CommandContext, GlobalOptions } from './context.ts';
+import { EXIT, EXIT_MEANINGS } from './exit-codes.ts';
 import { addCheck } from './table/check.ts';
+import { addCompletion } from './table/completion.ts';
 import { addDatabase } from './table/database.ts';
 import { addDoctor } from './table/doctor.ts';
 import { addExplain } from './table/explain.ts';
 import { addGateway } from './table/gateway.ts';
+import { addHelp } from './table/help.ts';
 import { addImport } from './table/import.ts';
 import { addLimits } from './table/limits.ts';
 import { addLog } from './table/log.ts';
@@ -14,7 +17,9 @@ import { addReset } from './table/reset.ts';
 import { examples } from './table/shared.ts';
 import { addStatus } from './table/status.ts';
 import { addToken } from './table/token.ts';
+import { topicList } from './table/topics.ts';
 import { addWait } from './table/wait.ts';
+import { hang } from './views/text.ts';
 
 /**
  * The program and its global flags. The command table (table/) has the names, options and help of every
@@ -26,13 +31,14 @@ type Action = (context: CommandContext) => Promise<number>;
 /** Takes what the command line asked for, with the global flags. */
 export type Run = (global: GlobalOptions, action: Action) => Promise<void>;
 
-export function createProgram(run: Run): Command {
+/** @param print writes help and version, which are results too */
+export function createProgram(run: Run, print: (text: string) => void): Command {
   const program = new Command('tokenctl')
     .description(
       'A hard ceiling on what a set of AI services may spend: reserve before each call, settle after it.',
     )
     .exitOverride()
-    .configureOutput({ outputError: () => undefined })
+    .configureOutput({ writeOut: print, outputError: () => undefined })
     .configureHelp({ showGlobalOptions: true })
     .showSuggestionAfterError()
     .version(version, '-V, --version', 'print the version')
@@ -49,7 +55,9 @@ export function createProgram(run: Run): Command {
     .option('--debug', 'print causes and stacks of errors')
     .addHelpText(
       'after',
-      examples('tokenctl status', 'tokenctl check --ai-type imperium --tokens 500') + EXIT_CODES,
+      examples('tokenctl status', 'tokenctl check --ai-type imperium --tokens 500') +
+        topicList() +
+        EXIT_CODES,
     );
 
   /** Makes a command's action: the arguments as commander gives them, then what the command does. */
@@ -74,10 +82,12 @@ export function createProgram(run: Run): Command {
   addToken(program, does);
   addDatabase(program, does);
   addDoctor(program, does);
+  addCompletion(program, does);
+  addHelp(program, does);
   return program;
 }
 
-const EXIT_CODES = `
-Exit codes:
-  0 done, 1 failed, 2 wrong usage, 3 denied or problems found, 4 no usable database,
-  5 not confirmed, 130 interrupted`;
+const exitCodes = Object.entries(EXIT_MEANINGS).map(
+  ([name, meaning]) => `${String(EXIT[name as keyof typeof EXIT])} ${meaning}`,
+);
+const EXIT_CODES = `\nExit codes:\n${hang('  ', exitCodes.join(', '), 80).join('\n')}`;

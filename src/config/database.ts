@@ -97,6 +97,19 @@ function filePath(value: string, field: string): string {
   }
 }
 
+/** What named a database, to be shown and pasted again: a URL without its passwords, or the path as it is. */
+export function withoutSecrets(text: string): string {
+  if (!/^postgres(ql)?:/i.test(text.trim())) return text;
+  try {
+    const url = new URL(text.trim());
+    url.password = '';
+    for (const name of ['password', 'sslpassword']) url.searchParams.delete(name);
+    return url.toString();
+  } catch {
+    return 'URL';
+  }
+}
+
 function withoutPassword(value: string, field: string): string {
   let shown: URL;
   try {

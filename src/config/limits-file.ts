@@ -165,19 +165,25 @@ export function limitsFileText(settings: Settings, heading: readonly string[]): 
   return comment + stringify(limitsFileDocument(settings), { lineWidth: 0 });
 }
 
+/** A limits file: only what is set. */
+export type LimitsFile = Settings['global'] & {
+  readonly aiTypes?: Settings['aiTypes'];
+};
+
 /** Settings in the shape of a limits file, keys in the order in which they are shown elsewhere. */
-export function limitsFileDocument({ global, aiTypes }: Settings): object {
+export function limitsFileDocument({ global, aiTypes }: Settings): LimitsFile {
   const own = Object.entries(aiTypes)
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, limits]) => [name, ordered(limits, AI_TYPE_LIMIT_KEYS)]);
+    .map(([name, limits]) => [name, ordered(limits, AI_TYPE_LIMIT_KEYS)] as const);
   return {
     ...ordered(global, Object.keys(LIMIT_KEYS)),
-    ...(own.length === 0 ? {} : { [AI_TYPES]: Object.fromEntries(own) as unknown }),
+    ...(own.length === 0 ? {} : { [AI_TYPES]: Object.fromEntries(own) }),
   };
 }
 
-function ordered(own: Readonly<Record<string, unknown>>, keys: readonly string[]): object {
-  return Object.fromEntries(
-    keys.flatMap((key) => (Object.hasOwn(own, key) ? [[key, own[key]]] : [])),
+function ordered<T extends object>(own: T, keys: readonly string[]): T {
+  const entries = keys.flatMap((key) =>
+    Object.hasOwn(own, key) ? [[key, own[key as keyof T]] as const] : [],
   );
+  return Object.fromEntries(entries) as T;
 }

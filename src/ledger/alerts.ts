@@ -7,12 +7,12 @@ import { fromScope, scopeOf } from './values.ts';
 /** The tables `alerts` and `alert_deliveries`: what was raised, and the outbox of its deliveries. */
 
 export type AlertLevel = Exclude<Level, 'ok'>;
-export type AlertKind = 'level';
+type AlertKind = 'level';
 /**
  * pending: reached by holds alone, which must last before it is raised. raised until it is resolved,
  * which arms it again.
  */
-export type AlertState = 'pending' | 'raised' | 'resolved';
+type AlertState = 'pending' | 'raised' | 'resolved';
 /** What a delivery tells: that it was raised, or that it is over. */
 export type AlertEvent = 'raised' | 'resolved';
 

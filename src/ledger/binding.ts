@@ -1,6 +1,6 @@
 import { ownLimits } from '../budget/limits.ts';
 import { levelAt } from '../budget/levels.ts';
-import { isoTime, windowsAt } from '../budget/windows.ts';
+import { isoTime, windowsAt, type IsoTime } from '../budget/windows.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { WindowStatus } from './window-status.ts';
 
@@ -13,7 +13,7 @@ export interface Binding {
   readonly limit: number;
   readonly remaining: number;
   /** When it lets more pass, if nothing else is used until then; null when time does not help. */
-  readonly freesAt: string | null;
+  readonly freesAt: IsoTime | null;
 }
 
 /** The first rule that a growing request would break: what an operator must change or wait for. */

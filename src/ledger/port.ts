@@ -116,7 +116,7 @@ export interface StoredRevision {
   readonly settings: string;
 }
 
-export type Answer<T> = T | Promise<T>;
+type Answer<T> = T | Promise<T>;
 
 /** A statement that both databases understand, with parameters by name, `@name`. */
 export interface PlainStatement {

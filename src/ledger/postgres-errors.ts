@@ -43,7 +43,7 @@ export function unreachable(target: PostgresTarget, error: unknown): unknown {
   if (isMissingDatabase(error)) {
     return new TokenctlError('database_missing', `there is no database at ${target.location}`, {
       cause: error,
-      fix: 'check the name, or create it: tokenctl db migrate --database URL',
+      fix: 'check the name, or create it: tokenctl db migrate',
     });
   }
   return new TokenctlError(

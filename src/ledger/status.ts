@@ -1,6 +1,6 @@
 import { burnRate, reachedAt } from '../budget/burn-rate.ts';
 import { globalScopeLimits } from '../budget/decide.ts';
-import { levelAt, percentUsed, type Level } from '../budget/levels.ts';
+import { levelAt, percentUsed, type Level, type Percent } from '../budget/levels.ts';
 import { ownLimits, type Limit, type Limits, type ScopeLimits } from '../budget/limits.ts';
 import type { Finding } from '../budget/finding.ts';
 import { lintLimits } from '../budget/lint.ts';
@@ -9,6 +9,7 @@ import {
   WINDOW_KINDS,
   windowAt,
   windowsAt,
+  type IsoTime,
   type Window,
   type WindowKind,
 } from '../budget/windows.ts';
@@ -17,6 +18,7 @@ import type { WindowRow } from './port.ts';
 import type { Snapshot } from './snapshot.ts';
 import { windowStatus, type WindowStatus } from './window-status.ts';
 
+/** What one AI type used in the month. Amounts are tokens. */
 interface AiTypeStatus {
   readonly aiType: string;
   readonly inputTokens: number;
@@ -31,25 +33,27 @@ interface AiTypeStatus {
   /** Its own monthly limit; null when it has none. */
   readonly limit: Limit;
   /** Its part of all tokens used and held this month. */
-  readonly percentOfGlobal: number;
-  readonly lastRequestAt: string | null;
+  readonly percentOfGlobal: Percent;
+  readonly lastRequestAt: IsoTime | null;
   readonly status: 'active' | 'warning' | 'critical' | 'limit_reached';
 }
 
 /** What `status --json` prints; additive, versioned by schemaVersion. */
 export interface StatusReport {
   readonly schemaVersion: 1;
-  readonly time: string;
+  readonly time: IsoTime;
   readonly level: Level;
   /** Where the levels begin, in tokens of the month, and the largest request at level critical. */
   readonly thresholds: Pick<Limits, 'warningAt' | 'criticalAt' | 'emergencyAt' | 'criticalRequest'>;
   readonly database: {
     readonly kind: Snapshot['kind'];
     readonly location: string;
-    readonly since: string | null;
+    /** Since when it counts. */
+    readonly since: IsoTime | null;
   };
   /** The past month asked for, 'YYYY-MM'; null for now. */
   readonly month: string | null;
+  /** The global windows, then those of each AI type that has limits of its own. */
   readonly windows: readonly WindowStatus[];
   readonly rates: readonly {
     readonly window: 'minute' | 'day';
@@ -57,17 +61,21 @@ export interface StatusReport {
     readonly limit: Limit;
   }[];
   readonly aiTypes: readonly AiTypeStatus[];
+  /** The greatest estimate that passes now, in tokens; 0 when none does, null for a past month. */
   readonly largestAdmissible: number | null;
+  /** Null for a past month, or where every limit is off. */
   readonly binding: Binding | null;
   readonly burnRate: {
     /** Tokens an hour; null when there is not enough data. */
     readonly lastHour: number | null;
     readonly lastDay: number | null;
     /** When the enforced monthly limit is reached at the day's rate (else the hour's); null if not this month. */
-    readonly limitReachedAt: string | null;
+    readonly limitReachedAt: IsoTime | null;
   };
-  readonly lastLogAt: string | null;
+  /** When the newest row of the log was made; null in an empty log. */
+  readonly lastLogAt: IsoTime | null;
   readonly limitsRevision: number;
+  /** The problems of the limits. */
   readonly findings: readonly Finding[];
 }
 

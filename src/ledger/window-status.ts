@@ -1,6 +1,6 @@
-import { percentUsed } from '../budget/levels.ts';
+import { percentUsed, type Percent } from '../budget/levels.ts';
 import type { Limit, ScopeLimits } from '../budget/limits.ts';
-import { isoTime, type Window, type WindowKind } from '../budget/windows.ts';
+import { isoTime, type IsoTime, type Window, type WindowKind } from '../budget/windows.ts';
 import type { WindowRow } from './port.ts';
 
 /** One window of one scope. Amounts are tokens; `remaining` and `percent` count used + held. */
@@ -8,13 +8,13 @@ export interface WindowStatus {
   /** 'global' or an AI type. */
   readonly scope: string;
   readonly window: WindowKind;
-  readonly startsAt: string;
-  readonly resetsAt: string;
+  readonly startsAt: IsoTime;
+  readonly resetsAt: IsoTime;
   readonly used: number;
   readonly held: number;
   readonly limit: Limit;
   readonly remaining: number | null;
-  readonly percent: number | null;
+  readonly percent: Percent | null;
   readonly inputTokens: number;
   readonly outputTokens: number;
   readonly requests: number;

@@ -1,5 +1,14 @@
-import { chmodSync, closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 
 /** A file that is written beside its place, and put there only when it is whole. */
 export interface NewFile {
@@ -35,6 +44,28 @@ export function startFile(place: string, id: string, mode: number): NewFile {
       for (const end of ['', '-journal', '-wal', '-shm']) rmSync(`${path}${end}`, { force: true });
     },
   };
+}
+
+const STALE_MS = 86_400_000;
+/** What follows `.part-`: the id, and what SQLite adds to its files' names. */
+const PART = /^[0-9a-f-]{36}(-journal|-wal|-shm)?$/;
+
+/**
+ * Removes what killed processes left of files for `place`: what nobody has written to for a day. What
+ * this user may not see or remove stays.
+ */
+export function removeStale(place: string, nowMs: number): void {
+  const start = `${basename(place)}.part-`;
+  try {
+    for (const name of readdirSync(dirname(place))) {
+      if (!name.startsWith(start) || !PART.test(name.slice(start.length))) continue;
+      const path = join(dirname(place), name);
+      const writtenMs = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? nowMs;
+      if (nowMs - writtenMs > STALE_MS) rmSync(path, { force: true });
+    }
+  } catch (error) {
+    if (!('code' in (error as object))) throw error;
+  }
 }
 
 function sync(path: string, flags: string): void {

@@ -42,27 +42,68 @@ function actor(): string | null {
 
 /**
  * Ends the process at once when the user presses Ctrl-C; the databases roll back what was open.
+ * @param tidy what is done before, such as cleaning the terminal
  * @returns what takes that back, for a command that stops by itself
  */
-export function exitOnInterrupt(exitCode: number): () => void {
-  const end = (): never => process.exit(exitCode);
+export function exitOnInterrupt(exitCode: number, tidy: () => void): () => void {
+  const end = (): never => {
+    tidy();
+    process.exit(exitCode);
+  };
   process.on('SIGINT', end);
   return () => process.off('SIGINT', end);
 }
 
-type StopSignal = 'SIGINT' | 'SIGTERM';
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+type StopSignal = (typeof STOP_SIGNALS)[number] | 'SIGHUP';
 
-/** A signal that aborts, with the name as its reason, when the process is asked to stop. */
-export function stopSignal(): { readonly signal: AbortSignal; readonly forget: () => void } {
+/**
+ * A signal that aborts, with the name as its reason, when the process is asked to stop.
+ * @param names SIGHUP too for what must tidy up when its terminal goes away
+ */
+export function stopSignal(names: readonly StopSignal[] = STOP_SIGNALS): {
+  readonly signal: AbortSignal;
+  readonly forget: () => void;
+} {
   const controller = new AbortController();
   const stop = (name: StopSignal): void => controller.abort(name);
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, stop);
+  for (const name of names) process.on(name, stop);
   return {
     signal: controller.signal,
     forget: () => {
-      for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, stop);
+      for (const name of names) process.off(name, stop);
     },
   };
+}
+
+/** Calls `tidy` when the process ends by itself or by an error that nobody caught, before that is printed. */
+export function onUnexpectedEnd(tidy: () => void): () => void {
+  process.on('uncaughtExceptionMonitor', tidy).on('exit', tidy);
+  return () => process.off('uncaughtExceptionMonitor', tidy).off('exit', tidy);
+}
+
+/** Ends the process at once; the databases roll back what is open. */
+export function endProcess(exitCode: number): never {
+  process.exit(exitCode);
+}
+
+/**
+ * Ends the process as a hang-up does that nobody handles. For when the terminal is gone: Node then fails
+ * to reset it at a usual end, and aborts.
+ */
+export function endByHangUp(): void {
+  process.kill(process.pid, 'SIGHUP');
+}
+
+/** Stops the process and its job as Ctrl-Z does, until the shell continues it. */
+export function suspend(): void {
+  if (process.platform !== 'win32') process.kill(0, 'SIGTSTP');
+}
+
+/** Calls `resumed` whenever the process goes on after it was stopped. */
+export function onContinue(resumed: () => void): () => void {
+  process.on('SIGCONT', resumed);
+  return () => process.off('SIGCONT', resumed);
 }
 
 /** Waits, or less if the signal aborts. */

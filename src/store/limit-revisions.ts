@@ -2,7 +2,7 @@ import { TokenctlError } from '../budget/errors.ts';
 import { scopeLabels } from '../budget/labels.ts';
 import { resolveLimits, type Settings } from '../budget/limits.ts';
 import { parseSettings } from '../budget/settings.ts';
-import { isoTime } from '../budget/windows.ts';
+import { isoTime, type IsoTime } from '../budget/windows.ts';
 import type { Store } from './client.ts';
 
 /** One change of limits: who, when, why, and what was set after it. */
@@ -13,7 +13,7 @@ export interface LimitRevision {
   readonly source: string;
   readonly actor: string | null;
   readonly reason: string | null;
-  readonly at: string;
+  readonly at: IsoTime;
 }
 
 export interface NewRevision {

@@ -1,10 +1,10 @@
-import { isoTime } from '../budget/windows.ts';
+import { isoTime, type IsoTime } from '../budget/windows.ts';
 import type { Store } from './client.ts';
 
 /** One reset as it was made, newest first in lists. */
 export interface PastReset {
   readonly id: number;
-  readonly at: string;
+  readonly at: IsoTime;
   readonly actor: string | null;
   readonly reason: string | null;
   readonly undone: boolean;

@@ -397,7 +397,7 @@ describe('a denial', () => {
     for (const request of [ask(1), ask(17_001)]) {
       for (const reason of decide(limitsOf({}, own), everything, request, NOW_MS).reasons) {
         expect(reason.message).toMatch(/^[^\n]{20,200}$/);
-        expect(reason.message).toContain(String(reason.limit));
+        expect(reason.message).toContain(reason.limit?.toLocaleString('en-US'));
         expect(reason.fix).toMatch(/\S/);
       }
     }

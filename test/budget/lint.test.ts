@@ -53,7 +53,7 @@ describe('the settings that tokenctl has by itself', () => {
         code: 'hourly_below_request',
         scope: 'global',
         severity: 'problem',
-        message: 'requests of 195 to 1000 tokens can never pass: an hour holds 194',
+        message: 'requests of 195 to 1,000 tokens can never pass: an hour holds 194',
         fix: 'tokenctl limits apply --profile paced',
       },
     ]);
@@ -66,8 +66,8 @@ describe('the settings that tokenctl has by itself', () => {
         .filter(({ severity }) => severity === 'note')
         .map(({ message }) => message),
     ).toEqual([
-      'the daily limit of 4667 can never be reached: 24 hours of 194 hold 4656, by rounding',
-      "the provider's ceiling of 17000 tokens for one request can never be reached: the request limit is 1000",
+      'the daily limit of 4,667 can never be reached: 24 hours of 194 hold 4,656, by rounding',
+      "the provider's ceiling of 17,000 tokens for one request can never be reached: the request limit is 1,000",
     ]);
   });
 
@@ -235,7 +235,7 @@ describe('the fix of a window that holds less than a request', () => {
   it('names a single size as one', () => {
     const found = lintLimits(settings('hourly=999'));
     expect(found.map(({ message }) => message)).toContain(
-      'requests of 1000 tokens can never pass: an hour holds 999',
+      'requests of 1,000 tokens can never pass: an hour holds 999',
     );
   });
 
@@ -244,7 +244,7 @@ describe('the fix of a window that holds less than a request', () => {
       code: 'ai_type_hourly_below_request',
       scope: 'imperium',
       severity: 'problem',
-      message: "imperium's requests of 101 to 1000 tokens can never pass: an hour holds 100",
+      message: "imperium's requests of 101 to 1,000 tokens can never pass: an hour holds 100",
       fix: 'tokenctl limits set request=100 --ai-type imperium',
     });
   });

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -7,6 +8,7 @@ import {
   readFileSync,
   statSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -29,6 +31,24 @@ interface Churned {
 }
 
 describe('db backup of an SQLite file', () => {
+  it('removes what a killed backup to the same name left a day ago, and nothing else', async () => {
+    await cli.run(['status']);
+    const old = new Date(Date.now() - 25 * 3_600_000);
+    const part = `part-${randomUUID()}`;
+    const [stale, journal] = [`copy.db.${part}`, `copy.db.${part}-journal`];
+    const young = `copy.db.part-${randomUUID()}`;
+    const kept = [young, 'copy.db.part-list', `other.db.${part}`];
+    for (const name of [stale, journal, ...kept]) {
+      const path = join(cli.home, name);
+      writeFileSync(path, '');
+      // Another backup may be writing it.
+      if (name !== young) utimesSync(path, old, old);
+    }
+    const { code, stderr } = await cli.run(['db', 'backup', 'copy.db']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(list().toSorted()).toEqual(['copy.db', ...kept].toSorted());
+  });
+
   it('is whole and consistent while four processes keep reserving', async () => {
     const { target } = await openBudget('sqlite');
     const backends = await startBackends(4, target);

@@ -43,6 +43,8 @@ describe('wrong usage exits 2', () => {
     [['limits', 'apply'], /needs one of --file F, --profile P and --env/],
     [['limits', 'apply', '--profile', 'fast'], /"fast" is no profile/],
     [['reset'], /--reason: is needed/],
+    [['reset', '--undo', 'last'], /--undo: must be a whole number.*\n.*tokenctl reset --list/],
+    [['reset', '--undo', '2147483648'], /--undo: must be at most 2147483647/],
     [['reset', '--reason', 'x', '--window', 'year'], /"year" is no window/],
     [['monitor', '--interval', '0'], /--interval: must be at least 1/],
     [['status', '--database', 'mysql://bob:s3cret@h/x'], /--database: .*"mysql:"/],

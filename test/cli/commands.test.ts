@@ -23,7 +23,7 @@ describe('the first start', () => {
     expect(first.code).toBe(0);
     expect(first.stderr).toBe(`tokenctl: created the database ${cli.database}\n`);
     expect(first.stdout).toContain(cli.database);
-    expect(first.stdout).toMatch(/requests of 195 to 1000 tokens can never pass/);
+    expect(first.stdout).toMatch(/requests of 195 to 1,000 tokens can never pass/);
     expect(first.stdout).toContain('tokenctl limits apply --profile paced');
     const second = await cli.run(['status', '--json']);
     expect(second.stderr).toBe('');

@@ -63,7 +63,7 @@ describe.each(DATABASES)('doctor on %s', (kind) => {
     expect([contradicting.code, contradicting.wrong]).toEqual([3, []]);
     expect(contradicting.of('limits')[0]).toMatchObject({
       state: 'problem',
-      fix: 'tokenctl limits apply --profile paced',
+      fix: `tokenctl --database ${target.location} limits apply --profile paced`,
     });
     await cli.run(['limits', 'apply', '--profile', 'paced', '--database', target.url]);
     const { code, wrong, stderr, of } = await examine(target);
@@ -120,7 +120,7 @@ describe.each(DATABASES)('doctor on %s', (kind) => {
     expect(found.of('database')[0]).toMatchObject({
       state: 'problem',
       message: expect.stringMatching(/has no tables of tokenctl/) as string,
-      fix: `tokenctl db migrate --database ${kind === 'sqlite' ? empty.location : 'URL'}`,
+      fix: `tokenctl --database ${empty.location} db migrate`,
     });
     expect((await sql(empty, 'SELECT 1 AS one'))[0]).toEqual({ one: 1 });
 
@@ -207,7 +207,7 @@ describe.each(DATABASES)('doctor on %s', (kind) => {
         name: 'environment',
         state: 'problem',
         message: 'GLOBAL_MONTHLY_LIMIT asks for 300000, in force is 200000',
-        fix: 'tokenctl limits apply --env',
+        fix: `tokenctl --database ${target.location} limits apply --env`,
       },
     ]);
   });

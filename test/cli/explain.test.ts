@@ -53,7 +53,7 @@ describe.each(DATABASES)('explain on %s', (kind) => {
     expect(denied.stdout).toMatch(/^Request +big, the newest of 2 with that name$/m);
     expect(denied.stdout).toMatch(/^NO request: a request of 50[12] tokens can never pass/m);
     expect(denied.stdout).toMatch(/^DENIED: it could never pass under the limits of then/m);
-    expect(denied.stdout).toMatch(/^ {2}-> tokenctl limits set request=50[12]$/m);
+    expect(denied.stdout).toMatch(/^ {2}-> tokenctl --database \S+ limits set request=50[12]$/m);
     expect(denied.stdout).toMatch(/The same request now[^]*^DENIED: it can never pass/m);
     expect((await run('limits', 'set', 'request=600')).code).toBe(0);
     const passes = await run('explain', 'big');
@@ -87,7 +87,9 @@ describe.each(DATABASES)('explain on %s', (kind) => {
     const run = (...args: string[]) => cli.run(['explain', '--database', target.url, ...args]);
     const unknown = await run('nothing');
     expect(unknown).toMatchObject({ code: 1, stdout: '' });
-    expect(unknown.stderr).toMatch(/no request "nothing" is in the log\n {2}-> tokenctl log/);
+    expect(unknown.stderr).toMatch(
+      /no request "nothing" is in the log\n {2}-> tokenctl --database \S+ log/,
+    );
     expect(JSON.parse((await run('nothing', '--json')).stdout)).toMatchObject({
       error: { code: 'request_not_found', field: 'request' },
     });

@@ -1,130 +1,238 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+/** The living monitor, in a real pseudo terminal. */
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { DatabaseTarget } from '../../src/config/database.ts';
-import { sql } from '../support/budget.ts';
+import { openBudget } from '../support/budget.ts';
 import { temporaryCli, type Cli } from '../support/cli.ts';
-import { DATABASES, migratedDatabase } from '../support/databases.ts';
-import { grantAsDocumented } from '../support/privileges.ts';
-import { startCli } from '../support/running-cli.ts';
+import { startProxy } from '../support/postgres-proxy.ts';
+import { until } from '../support/processes.ts';
+import { startInPty, startShellInPty, type Pty, type CommandPtyOptions } from '../support/pty.ts';
+
+const CLOCK = '2025-11-24T08:54:20Z';
+/** Sent by Ctrl and the letter. */
+const CTRL = { c: '\u0003', z: '\u001a' };
 
 let cli: Cli;
 beforeEach(() => {
   cli = temporaryCli();
 });
 
-const logIn = (home: string): string => join(home, 'data', 'tokenctl', 'token_usage_alerts.json');
-const linesOf = (file: string): { level: string }[] =>
-  readFileSync(file, 'utf8')
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line) as { level: string });
+const start = (args: string[] = [], options: Omit<CommandPtyOptions, 'home'> = {}): Pty =>
+  startInPty(['monitor', ...args], { ...options, home: cli.home });
 
-/** Of the 140,000 tokens of the month. */
-function use(target: DatabaseTarget, tokens: number): Promise<unknown> {
-  return sql(
-    target,
-    'INSERT INTO token_usage_logs (ai_type, tokens_in, total_tokens) VALUES (?, ?, ?)',
-    ['imperium', tokens, tokens],
-  );
+/** This is shown, and the frame is whole. */
+const drawn = (pty: Pty, text: RegExp): Promise<void> =>
+  until(() => text.test(pty.text()) && pty.written().endsWith('\u001b[?2026l'), 20_000);
+
+/** The first check is shown. */
+const shown = (pty: Pty): Promise<void> => drawn(pty, /Largest[^]*q quit/);
+
+/** Usage of AI types, in this order by tokens. */
+async function use(at: string, ...names: string[]): Promise<void> {
+  const rows = names.map((name, place) => `${at},${name},${String(900 - 100 * place)},0`);
+  const { code } = await cli.run(['import', '-', '--format', 'csv'], {
+    input: ['timestamp,ai_type,input,output', ...rows, ''].join('\n'),
+    env: { XDG_DATA_HOME: '' },
+  });
+  expect(code).toBe(0);
 }
 
-describe.each(DATABASES)('alerts of the monitor on %s', (kind) => {
-  it('are raised once, on the console and in the alert log, and again after a reset', async () => {
-    const target = await migratedDatabase(kind);
-    await use(target, 133_000);
-    const check = () => cli.run(['monitor', '--once', '--json', '--database', target.url]);
-    const first = await check();
-    expect(first.code).toBe(0);
-    expect(first.stderr).toMatch(/^tokenctl: CRITICAL 95\.00 % of the 140,000 tokens of .*\n$/);
-    expect(JSON.parse(first.stdout)).toMatchObject({
-      level: 'critical',
-      alerts: [{ level: 'critical', state: 'raised' }],
-    });
-    expect((await check()).stderr).toBe('');
-    const reset = ['reset', '--reason', 'test', '--yes', '--database', target.url];
-    expect((await cli.run(reset)).code).toBe(0);
-    const after = await check();
-    expect(after.stderr).toMatch(/^tokenctl: resolved CRITICAL, which was: 95\.00 %/);
-    expect(JSON.parse(after.stdout)).toMatchObject({ level: 'ok', alerts: [] });
-    await use(target, 137_200);
-    expect((await check()).stderr).toMatch(
-      /^tokenctl: EMERGENCY 98\.00 % .*every request is denied/,
-    );
-    expect(linesOf(logIn(cli.home)).map(({ level }) => level)).toEqual(['CRITICAL', 'EMERGENCY']);
+describe('the end', () => {
+  it.each([
+    ['q', (pty: Pty) => pty.type('q'), 0],
+    ['Ctrl-C', (pty: Pty) => pty.type(CTRL.c), 130],
+    ['SIGINT', (pty: Pty) => pty.kill('SIGINT'), 130],
+    ['SIGTERM', (pty: Pty) => pty.kill('SIGTERM'), 0],
+    ['SIGHUP', (pty: Pty) => pty.kill('SIGHUP'), 129],
+  ])('by %s leaves the last state on the normal screen', async (_, end, code) => {
+    const pty = start();
+    await shown(pty);
+    expect(pty.alternate()).toBe(true);
+    expect(pty.written()).toContain('\u001b[?25l');
+    end(pty);
+    expect(await pty.exited()).toBe(code);
+    expect(pty.alternate()).toBe(false);
+    expect(pty.written().split('\u001b[?1049l')).toHaveLength(2);
+    expect(pty.written().split('\u001b[?25h')).toHaveLength(2);
+    expect(pty.text()).toMatch(/^Level +OK {2}0.00 %[^]*Checked +\d+ s ago[^]*hour +0 +0 +194/);
+    expect(pty.text()).not.toContain('q quit');
+    // Held back while the screen was the monitor's.
+    expect(pty.text()).toMatch(/tokenctl: created the database/);
   });
 
-  it('are raised while it runs, a line a check', async () => {
-    const target = await migratedDatabase(kind);
-    const running = startCli(cli, ['monitor', '--interval', '1', '--database', target.url]);
-    await running.prints('stdout', 'OK  0.00 %');
-    await use(target, 112_000);
-    await running.prints('stderr', 'WARNING 80.00 %');
-    await running.prints('stdout', 'WARNING  80.00 %');
-    running.child.kill('SIGTERM');
-    expect((await running.done).code).toBe(0);
+  it('by an error that nobody caught gives the terminal back before it is printed', async () => {
+    const failing = `process.on('SIGUSR2', () => { throw new Error('as the test wished'); });`;
+    const pty = start([], {
+      env: { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(failing)}` },
+    });
+    await shown(pty);
+    pty.kill('SIGUSR2');
+    expect(await pty.exited()).toBe(1);
+    expect(pty.alternate()).toBe(false);
+    expect(pty.text()).toContain('as the test wished');
+  });
+
+  it('by an error of the command prints it on the normal screen', async () => {
+    const pty = start(['--config', 'none.json']);
+    expect(await pty.exited()).toBe(2);
+    expect(pty.alternate()).toBe(false);
+    expect(pty.text()).toMatch(/^tokenctl: .*none\.json/);
   });
 });
 
-describe('the alert log', () => {
-  it('is put elsewhere by the environment or the configuration', async () => {
-    const target = await migratedDatabase('sqlite');
-    await use(target, 112_000);
-    const check = (args: string[], env: Record<string, string> = {}) =>
-      cli.run(['monitor', '--once', '--database', target.url, ...args], { env });
-    const named = join(cli.home, 'elsewhere', 'alerts.json');
-    expect((await check([], { TOKENCTL_ALERTS_FILE: named })).code).toBe(0);
-    expect(linesOf(named)).toHaveLength(1);
-    await use(target, 21_000);
-    const config = join(cli.home, 'config.json');
-    writeFileSync(config, JSON.stringify({ alerts: { file: 'beside.json' } }));
-    expect((await check(['--config', config])).code).toBe(0);
-    expect(linesOf(join(cli.home, 'beside.json'))).toMatchObject([{ level: 'CRITICAL' }]);
+describe('the keys', () => {
+  it('sort, choose an AI type, pause and explain themselves; others do nothing', async () => {
+    await use(CLOCK, 'imperium', 'guardian', 'sandbox');
+    const pty = start([], { clock: CLOCK });
+    await shown(pty);
+    const press = async (key: string, text: string | RegExp): Promise<void> => {
+      pty.type(key);
+      await pty.waitFor(text);
+    };
+    for (const sort of ['today', 'requests', 'denied', 'last', 'used']) {
+      await press('s', `s sort: ${sort} `);
+    }
+    for (const aiType of ['imperium', 'guardian', 'sandbox']) {
+      await press('a', new RegExp(`AI type +Used[^\n]*\n${aiType} [^]*a AI type: ${aiType} `));
+      expect(pty.text().match(/^(imperium|guardian|sandbox) /gm)).toHaveLength(1);
+    }
+    await press('a', /imperium +900[^]*guardian +800[^]*sandbox +700[^]*a AI type: all /);
+    await press('?', /Ctrl-Z {2}to the shell[^]*\? back/);
+    await press('\u001b[Axyz\t ?', /sandbox[^]*\? help/);
+    await press('p', 'PAUSED since 08:54 UTC');
+    await press('p', /next in[^]*p pause/);
+    pty.type('q');
+    expect(await pty.exited()).toBe(0);
+  });
+
+  it('a pause makes no checks, but r does', async () => {
+    await use(new Date().toISOString(), 'imperium');
+    const pty = start(['--interval', '1']);
+    await shown(pty);
+    pty.type('p');
+    await pty.waitFor('PAUSED');
+    await use(new Date().toISOString(), 'guardian');
+    // Longer than the interval: the display's clock goes on, and shows it.
+    await pty.waitFor(/Checked +[3-9] s ago/);
+    expect(pty.text()).not.toContain('guardian');
+    pty.type('r');
+    await pty.waitFor(/guardian[^]*p go on/);
+    expect(pty.text()).toContain('PAUSED');
+  });
+
+  it('Ctrl-Z gives the terminal to the shell, and fg comes back', async () => {
+    const pty = startShellInPty(null, { home: cli.home, env: { PS1: 'shell> ' } });
+    pty.type('tokenctl monitor\r');
+    await shown(pty);
+    pty.type(CTRL.z);
+    await pty.waitFor('Stopped');
+    expect(pty.alternate()).toBe(false);
+    pty.type('echo "typed $((40 + 2))"\r');
+    await pty.waitFor('typed 42');
+    pty.type('fg\r');
+    await until(() => pty.alternate());
+    await shown(pty);
+    pty.type('q');
+    await until(() => !pty.alternate());
+    pty.type('exit\r');
+    expect(await pty.exited()).toBe(0);
+  });
+});
+
+describe('the screen', () => {
+  it('is written only where it changed, in one piece', async () => {
+    const pty = start([], { clock: CLOCK });
+    await shown(pty);
+    const before = pty.written().length;
+    pty.type('s');
+    await drawn(pty, /s sort: today/);
+    const rows = pty
+      .written()
+      .slice(before)
+      .match(/\u001b\[\d+;1H/g);
+    expect(rows).toEqual(['\u001b[24;1H']);
+    expect(pty.written().slice(before)).toMatch(/^\u001b\[\?2026h[^]*\u001b\[\?2026l$/);
+  });
+
+  it('ticks without asking the database', async () => {
+    const pty = start();
+    await pty.waitFor(/Checked +2 s ago, next in 5[78] s/);
   });
 
   it.each([
-    [{ alerts: [] }, /alerts in .*config\.json: must be an object/],
     [
-      { alerts: { path: 'x' } },
-      /alerts in .*config\.json: has no key "path".*\n.*the keys are: file/,
+      20,
+      5,
+      /^OK {2}0.00 %\nChecked +\d+ s ago\nWindow +Percent\nmonth +0.00 %\nq quit {2}\? help$/,
     ],
-    [{ alerts: { file: 3 } }, /alerts\.file in .*config\.json: must be text/],
-  ])('is refused as %j', async (config, message) => {
-    const file = join(cli.home, 'config.json');
-    writeFileSync(file, JSON.stringify(config));
-    const { code, stdout, stderr } = await cli.run(['monitor', '--once', '--config', file]);
-    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-    expect(stderr).toMatch(message);
+    [10, 2, /^OK {2}0.00 %\nq quit$/],
+  ])('of %i x %i has what matters most', async (cols, rows, text) => {
+    const pty = start([], { cols, rows });
+    await drawn(pty, /OK {2}0.00 %[^]*q quit/);
+    expect(pty.screen().join('\n')).toMatch(text);
+    pty.type('q');
+    expect(await pty.exited()).toBe(0);
   });
 
-  it('that can not be written is said, and tried again later', async () => {
-    const target = await migratedDatabase('sqlite');
-    await use(target, 112_000);
-    const inTheWay = join(cli.home, 'file');
-    writeFileSync(inTheWay, '');
-    const env = { TOKENCTL_ALERTS_FILE: join(inTheWay, 'alerts.json') };
-    const { code, stderr } = await cli.run(['monitor', '--once', '--database', target.url], {
-      env,
-    });
-    expect(code).toBe(0);
-    expect(stderr).toMatch(/WARNING 80\.00 %/);
-    expect(stderr).toMatch(/an alert could not be told by the channel file: .*; it is tried again/);
+  it('is none where the output is no terminal, or a dumb one, or JSON was asked for', async () => {
+    const piped = startShellInPty('tokenctl monitor --interval 1 | cat', { home: cli.home });
+    const dumb = start([], { env: { TERM: 'dumb' } });
+    const json = start(['--json']);
+    const once = start(['--once']);
+    for (const [pty, line] of [
+      [piped, /Z {2}OK /],
+      [dumb, /Z {2}OK /],
+      [json, '{"schemaVersion":1,'],
+      [once, /Z {2}OK /],
+    ] as const) {
+      await pty.waitFor(line);
+      expect(pty.written()).not.toContain('\u001b[?1049h');
+    }
+    expect(await once.exited()).toBe(0);
   });
 });
 
-describe('the privileges of docs/database.md', () => {
-  it('let a monitor raise alerts, and a screen look', async () => {
-    const target = await migratedDatabase('postgresql');
-    await use(target, 112_000);
-    const urlOf = await grantAsDocumented(target);
-    const run = (role: string, ...args: string[]) =>
-      cli.run(['monitor', '--once', ...args, '--database', urlOf(role)]);
-    expect(await run('viewer', '--no-alerts')).toMatchObject({ code: 0, stderr: '' });
-    const refused = await run('viewer');
-    expect(refused.code).toBe(4);
-    expect(refused.stdout).toMatch(/LOST .*permission denied/);
-    const raised = await run('monitor');
-    expect(raised.code).toBe(0);
-    expect(raised.stderr).toMatch(/WARNING 80\.00 %/);
+describe('a lost database', () => {
+  it('is shown as lost with its last state, and found again', async () => {
+    const { target } = await openBudget('postgresql');
+    const proxy = await startProxy(target);
+    const pty = start(['--database', proxy.target.url, '--interval', '2'], { rows: 30 });
+    await shown(pty);
+    proxy.mode = 'refuses';
+    proxy.cut();
+    await pty.waitFor(/Database +LOST {2}since \d\d:\d\d UTC[^]*every request is/);
+    await pty.waitFor(/Checked +\d+ s ago, what follows is from then[^]*Level +OK[^]*month/);
+    proxy.mode = 'passes';
+    await pty.waitFor(/^Level +OK[^\n]*\nChecked +\d+ s ago, next in/);
+    expect(pty.text()).not.toContain('LOST');
+    pty.type('q');
+    expect(await pty.exited()).toBe(0);
+    expect(pty.text()).not.toContain('warning');
+  });
+
+  it('that was never there is waited for, and r looks at once', async () => {
+    const file = join(cli.home, 'later.db');
+    const pty = start(['--database', file]);
+    await pty.waitFor(/LOST[^]*Checked +not yet, trying again in [1-5] s[^]*q quit/);
+    expect((await cli.run(['db', 'migrate', '--database', file])).code).toBe(0);
+    pty.type('r');
+    await shown(pty);
+    pty.type('q');
+    expect(await pty.exited()).toBe(0);
+  });
+
+  it('that is silent does not keep the monitor from ending', async () => {
+    const { target } = await openBudget('postgresql');
+    const proxy = await startProxy(target);
+    const pty = start(['--database', proxy.target.url]);
+    await shown(pty);
+    proxy.mode = 'silent';
+    pty.type('r');
+    await pty.waitFor('checking now');
+    const askedMs = performance.now();
+    pty.type('q');
+    expect(await pty.exited()).toBe(0);
+    expect(pty.text()).toMatch(/^Level +OK/);
+    // The check by itself would take 10 seconds.
+    expect(performance.now() - askedMs).toBeLessThan(8_000);
   });
 });

@@ -3,6 +3,7 @@
  * look at each before it is committed.
  */
 import { describe, expect, it } from 'vitest';
+import { until } from '../support/processes.ts';
 import { Recorder, type LogRow, type Size } from '../support/recording.ts';
 
 const SIZES: readonly Size[] = [
@@ -101,5 +102,28 @@ describe.each(SIZES)('in $cols x $rows', (size) => {
     await recorder.record(NOW, ['check', '--ai-type', 'imperium', '--tokens', '500']);
     await recorder.record(NOW, ['check', '--ai-type', 'imperium', '--tokens', '1200']);
     await expect(recorder.text()).toMatchFileSnapshot(name('check', size));
+  });
+
+  it('monitor, with a resize while it runs', async () => {
+    const recorder = await recorderOf(size, 62_000);
+    const other = { cols: size.cols === 60 ? 80 : 60, rows: 20 };
+    await recorder.record(NOW, ['monitor'], async (pty) => {
+      /** This is shown, and the frame is whole. */
+      const drawn = (text: RegExp): Promise<void> =>
+        until(() => text.test(pty.text()) && pty.written().endsWith('\u001b[?2026l'), 20_000);
+      await drawn(/Runs out/);
+      recorder.snapshot('the screen', pty);
+      const before = pty.written().length;
+      pty.resize(other.cols, other.rows);
+      // Drawn anew: the emulator by itself moves the old lines.
+      await until(() => pty.written().slice(before).includes('\u001b[2J'));
+      await drawn(/q quit/);
+      recorder.snapshot(`resized to ${String(other.cols)}x${String(other.rows)}`, pty);
+      pty.type('?');
+      await drawn(/\? back/);
+      recorder.snapshot('help', pty);
+      pty.type('q');
+    });
+    await expect(recorder.text()).toMatchFileSnapshot(name('monitor', size));
   });
 });

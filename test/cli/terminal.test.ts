@@ -1,7 +1,7 @@
 /** Colours, characters and answers in a real pseudo terminal, and what of them is left in a pipe. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { temporaryCli, type Cli } from '../support/cli.ts';
-import { startInPty, type Pty, type PtyOptions } from '../support/pty.ts';
+import { startInPty, type Pty, type CommandPtyOptions } from '../support/pty.ts';
 
 const GREEN = 2;
 const NONE = -1;
@@ -11,7 +11,7 @@ beforeEach(() => {
   cli = temporaryCli();
 });
 
-const start = (args: string[], options: Omit<PtyOptions, 'home'> = {}): Pty =>
+const start = (args: string[], options: Omit<CommandPtyOptions, 'home'> = {}): Pty =>
   startInPty(args, { ...options, home: cli.home });
 
 describe('colour on a terminal', () => {

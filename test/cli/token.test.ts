@@ -147,7 +147,7 @@ describe('token list', () => {
       const pty = startInPty(['token', 'list'], { home: cli.home, env, cols });
       expect(await pty.exited()).toBe(0);
       const text = pty.text();
-      expect(text).toMatch(/tkc_\S{8} /);
+      expect(text).toMatch(/tkc_\S{8}\s/);
       expect(text.replaceAll(/\s+/g, ' ')).toContain('guardian');
       expect(pty.colorOf('active').foreground).toBe(2);
       if (cols >= 60)

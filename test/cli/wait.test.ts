@@ -6,6 +6,7 @@ import { idOf, openBudget, tokens } from '../support/budget.ts';
 import { temporaryCli, type Cli } from '../support/cli.ts';
 import { DATABASES } from '../support/databases.ts';
 import { startProxy } from '../support/postgres-proxy.ts';
+import { startInPty } from '../support/pty.ts';
 import { startCli } from '../support/running-cli.ts';
 
 let cli: Cli;
@@ -116,6 +117,19 @@ describe('waiting', () => {
     await waiting.prints('stderr', 'waiting for it');
     waiting.child.kill('SIGINT');
     expect((await waiting.done).code).toBe(130);
+  });
+
+  it('leaves no line of its progress in the terminal on Ctrl-C', async () => {
+    await cli.run(['limits', 'set', 'hourly=900'], { env: { XDG_DATA_HOME: '' } });
+    await cli.run(['import', '-', '--format', 'csv', '--ai-type', 'sandbox'], {
+      input: `timestamp,input,output\n${new Date().toISOString()},900,0\n`,
+      env: { XDG_DATA_HOME: '' },
+    });
+    const pty = startInPty(['wait', '--ai-type', 'x', '--tokens', '100'], { home: cli.home });
+    await pty.waitFor('waiting: ');
+    pty.type('\u0003');
+    expect(await pty.exited()).toBe(130);
+    expect(pty.text()).not.toContain('waiting: ');
   });
 
   it('looks every 5 to 60 seconds, and never later than it may pass', () => {

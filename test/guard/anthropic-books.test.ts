@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import { openBudgetedClient } from '../support/anthropic-client.ts';
 import { booksOf, makeMixedCalls } from '../support/anthropic-mix.ts';
 import { DATABASES } from '../support/databases.ts';
-import { until } from '../support/processes.ts';
 
 const CALLS = 1_000;
 
@@ -10,8 +9,8 @@ describe.each(DATABASES)('1,000 mixed calls on %s', (kind) => {
   it("are charged what the provider's own books say, to the token", async () => {
     const budgeted = await openBudgetedClient(kind);
     await makeMixedCalls(budgeted, CALLS);
-    await until(async () => (await budgeted.counts()).held === 0);
 
+    await budgeted.ended();
     const status = await budgeted.app.status();
     const { input, output } = booksOf(budgeted.api);
     expect(status.windows[0]).toMatchObject({ used: input + output, held: 0, requests: CALLS });

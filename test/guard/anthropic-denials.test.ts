@@ -49,7 +49,7 @@ describe.each(DATABASES)('a denial on %s', (kind) => {
   });
 
   it('reaches 150 of 200 concurrent calls where 50 fit, and the API sees 50', async () => {
-    const { client, api, counts } = await openBudgetedClient(kind, {
+    const { client, api, ended } = await openBudgetedClient(kind, {
       limits: { hourly: 50 * ESTIMATE },
     });
     const body = { ...HELLO, stream: true } as const;
@@ -64,7 +64,7 @@ describe.each(DATABASES)('a denial on %s', (kind) => {
     expect(api.calls).toHaveLength(50);
     for (const call of api.calls) call.end();
     for (const one of answers) if (one.status === 'fulfilled') await drained(one.value);
-    expect(await counts()).toEqual({ used: api.billed(), held: 0, requests: 50, failed: 0 });
+    expect(await ended()).toEqual({ used: api.billed(), held: 0, requests: 50, failed: 0 });
   });
 });
 
@@ -113,11 +113,11 @@ describe('waiting for a budget', () => {
 
 describe('what is no message', () => {
   it('passes when it is free', async () => {
-    const { client, api, counts } = await openBudgetedClient('sqlite', { limits: { hourly: 0 } });
+    const { client, api, ended } = await openBudgetedClient('sqlite', { limits: { hourly: 0 } });
     await client.messages.countTokens({ model: 'm', messages: HELLO.messages });
     await client.models.list();
     expect(api.calls).toHaveLength(2);
-    expect(await counts()).toEqual({ used: 0, held: 0, requests: 0, failed: 0 });
+    expect(await ended()).toEqual({ used: 0, held: 0, requests: 0, failed: 0 });
   });
 
   it('is refused by the field that is wrong, and not sent', async () => {

@@ -22,13 +22,13 @@ describe.each(DATABASES)('a message through the SDK on %s', (kind) => {
       ['tool', INPUT + 59],
       ['thinking', INPUT + 65],
     ])('%s is charged what the answer reports', async (name, charged) => {
-      const { client, api, counts, target } = await openBudgetedClient(kind);
+      const { client, api, target, ended } = await openBudgetedClient(kind);
       const message =
         way === 'whole'
           ? await client.messages.create(HELLO, scenario(name))
           : await client.messages.stream(HELLO, scenario(name)).finalMessage();
       expect(message.usage.input_tokens).toBe(INPUT);
-      expect(await counts()).toEqual({ used: charged, held: 0, requests: 1, failed: 0 });
+      expect(await ended()).toEqual({ used: charged, held: 0, requests: 1, failed: 0 });
       expect(api.billed()).toBe(charged);
       const columns = 'ai_type, model_used, request_type';
       expect(await sql(target, `SELECT ${columns} FROM token_usage_logs`)).toEqual([
@@ -37,18 +37,18 @@ describe.each(DATABASES)('a message through the SDK on %s', (kind) => {
     });
 
     it.each(['html', 'lying', 'no-usage'])('%s is charged the hold', async (name) => {
-      const { client, counts } = await openBudgetedClient(kind);
+      const { client, ended } = await openBudgetedClient(kind);
       const answered =
         way === 'whole'
           ? client.messages.create(HELLO, scenario(name))
           : client.messages.stream(HELLO, scenario(name)).done();
       await answered.catch(() => undefined);
-      expect(await counts()).toEqual({ used: ESTIMATE, held: 0, requests: 1, failed: 1 });
+      expect(await ended()).toEqual({ used: ESTIMATE, held: 0, requests: 1, failed: 1 });
     });
   });
 
   it('is estimated with its system prompt, tools and images, in the beta API too', async () => {
-    const { client, counts, api } = await openBudgetedClient(kind);
+    const { client, api, counts, ended } = await openBudgetedClient(kind);
     const data = Buffer.from('image').toString('base64');
     const stream = await client.beta.messages.create(
       {
@@ -69,7 +69,7 @@ describe.each(DATABASES)('a message through the SDK on %s', (kind) => {
     expect((await counts()).held).toBe(7 + 8 + 16 + 346 + 1_600 + 100);
     api.calls[0]?.end();
     await drained(stream);
-    expect((await counts()).used).toBe(api.billed());
+    expect((await ended()).used).toBe(api.billed());
   });
 });
 
@@ -84,24 +84,24 @@ describe.each(DATABASES)('a call that fails on %s', (kind) => {
     ['status:529', 3],
     ['html:502', 3],
   ])('%s costs nothing, and is one request', async (name, attempts) => {
-    const { client, api, counts } = await openBudgetedClient(kind);
+    const { client, api, ended } = await openBudgetedClient(kind);
     expect(await failure(client.messages.create(HELLO, scenario(name)))).toHaveProperty('status');
     expect(api.calls).toHaveLength(attempts);
-    expect(await counts()).toEqual({ used: 0, held: 0, requests: 1, failed: 1 });
+    expect(await ended()).toEqual({ used: 0, held: 0, requests: 1, failed: 1 });
   });
 
   it.each(['status:429:1', 'status:529:2', 'status:500:1', 'status:503:3', 'later:5'])(
     '%s and is tried again is one reservation',
     async (name) => {
-      const { client, api, counts } = await openBudgetedClient(kind, { sdk: { maxRetries: 4 } });
+      const { client, api, ended } = await openBudgetedClient(kind, { sdk: { maxRetries: 4 } });
       await client.messages.stream(HELLO, scenario(name)).finalMessage();
       expect(api.calls.length).toBeGreaterThan(1);
-      expect(await counts()).toEqual({ used: INPUT + 39, held: 0, requests: 1, failed: 0 });
+      expect(await ended()).toEqual({ used: INPUT + 39, held: 0, requests: 1, failed: 0 });
     },
   );
 
   it('and is aborted while it waits for its next attempt is released at once', async () => {
-    const { client, api, counts } = await openBudgetedClient(kind);
+    const { client, api, counts, ended } = await openBudgetedClient(kind);
     const caller = new AbortController();
     const options = { ...scenario('later:60000'), signal: caller.signal };
     const failed = failure(client.messages.create(HELLO, options));
@@ -109,42 +109,39 @@ describe.each(DATABASES)('a call that fails on %s', (kind) => {
     expect(await counts()).toEqual({ used: 0, held: ESTIMATE, requests: 1, failed: 0 });
     caller.abort();
     expect(await failed).toBeInstanceOf(APIUserAbortError);
-    await until(async () => (await counts()).held === 0);
-    expect(await counts()).toEqual({ used: 0, held: 0, requests: 1, failed: 1 });
+    expect(await ended()).toEqual({ used: 0, held: 0, requests: 1, failed: 1 });
   });
 
   it('whose first attempt may have been charged counts as the hold beside the next', async () => {
-    const { client, counts } = await openBudgetedClient(kind);
+    const { client, ended } = await openBudgetedClient(kind);
     await client.messages.create(HELLO, scenario('reset:1'));
     const used = ESTIMATE + INPUT + 39;
-    expect(await counts()).toEqual({ used, held: 0, requests: 1, failed: 0 });
+    expect(await ended()).toEqual({ used, held: 0, requests: 1, failed: 0 });
   });
 
   it('whose attempts may all have been charged counts as the hold for each', async () => {
-    const { client, counts } = await openBudgetedClient(kind, { sdk: { maxRetries: 1 } });
+    const { client, ended } = await openBudgetedClient(kind, { sdk: { maxRetries: 1 } });
     await failure(client.messages.create(HELLO, scenario('reset')));
-    await until(async () => (await counts()).held === 0);
-    const { used, requests } = await counts();
+    const { used, requests } = await ended();
     expect([used, requests]).toEqual([2 * ESTIMATE, 1]);
   });
 
   it('without an answer in time is charged the hold', async () => {
     const sdk = { maxRetries: 0, timeout: 100 };
-    const { client, counts } = await openBudgetedClient(kind, { sdk });
+    const { client, ended } = await openBudgetedClient(kind, { sdk });
     await failure(client.messages.create(HELLO, scenario('hang')));
-    await until(async () => (await counts()).held === 0);
-    expect(await counts()).toEqual({ used: ESTIMATE, held: 0, requests: 1, failed: 1 });
+    expect(await ended()).toEqual({ used: ESTIMATE, held: 0, requests: 1, failed: 1 });
   });
 
   it('as its caller aborts before the answer is charged the hold', async () => {
-    const { client, api, counts } = await openBudgetedClient(kind);
+    const { client, api, ended } = await openBudgetedClient(kind);
     const caller = new AbortController();
     const options = { ...scenario('hang'), signal: caller.signal };
     const failed = failure(client.messages.create(HELLO, options));
     await until(() => api.calls.length === 1);
     caller.abort();
     expect(await failed).toBeInstanceOf(APIUserAbortError);
-    expect(await counts()).toEqual({ used: ESTIMATE, held: 0, requests: 1, failed: 1 });
+    expect(await ended()).toEqual({ used: ESTIMATE, held: 0, requests: 1, failed: 1 });
   });
 
   it('as its caller aborts before it is sent costs nothing', async () => {
@@ -153,24 +150,24 @@ describe.each(DATABASES)('a call that fails on %s', (kind) => {
       caller.abort();
       return next(request);
     };
-    const { guard, api, counts } = await openBudgetedClient(kind);
+    const { guard, api, ended } = await openBudgetedClient(kind);
     const middleware = [aborting, tokenctlMiddleware(guard, { aiType: 'imperium' })];
     const client = new Anthropic({ apiKey: 'test', baseURL: api.url, middleware });
     const error = await failure(client.messages.create(HELLO, { signal: caller.signal }));
     expect(error).toBeInstanceOf(APIUserAbortError);
     expect(api.calls).toEqual([]);
-    expect(await counts()).toEqual({ used: 0, held: 0, requests: 1, failed: 1 });
+    expect(await ended()).toEqual({ used: 0, held: 0, requests: 1, failed: 1 });
   });
 
   it('because nobody listens costs nothing', async () => {
-    const { client, api, counts } = await openBudgetedClient(kind, { sdk: { maxRetries: 0 } });
+    const { client, api, ended } = await openBudgetedClient(kind, { sdk: { maxRetries: 0 } });
     await api.close();
     await failure(client.messages.create(HELLO));
-    expect(await counts()).toEqual({ used: 0, held: 0, requests: 1, failed: 1 });
+    expect(await ended()).toEqual({ used: 0, held: 0, requests: 1, failed: 1 });
   });
 
   it('is told apart from the same call made at the same time', async () => {
-    const { client, counts } = await openBudgetedClient(kind);
+    const { client, ended } = await openBudgetedClient(kind);
     const request = {
       method: 'post' as const,
       path: '/v1/messages',
@@ -179,7 +176,7 @@ describe.each(DATABASES)('a call that fails on %s', (kind) => {
     };
     await Promise.all([client.request(request), client.request(request)]);
     const used = 2 * (INPUT + 39);
-    expect(await counts()).toEqual({ used, held: 0, requests: 2, failed: 0 });
+    expect(await ended()).toEqual({ used, held: 0, requests: 2, failed: 0 });
   });
 });
 
@@ -196,7 +193,7 @@ describe('putting a client under the budget', () => {
   });
 
   it('keeps what the client is, and its other middleware', async () => {
-    const { guard, api, counts } = await openBudgetedClient('sqlite');
+    const { guard, api, ended } = await openBudgetedClient('sqlite');
     const seen: string[] = [];
     const client = new Anthropic({
       apiKey: 'k',
@@ -211,9 +208,9 @@ describe('putting a client under the budget', () => {
     const budgeted = withBudget(client, guard, { aiType: 'guardian' });
     await budgeted.messages.create(HELLO);
     expect(seen).toEqual([`${api.url}/v1/messages`]);
-    expect((await counts()).used).toBe(INPUT + 39);
+    expect((await ended()).used).toBe(INPUT + 39);
     await client.messages.create(HELLO);
-    expect((await counts()).used).toBe(INPUT + 39);
+    expect((await ended()).used).toBe(INPUT + 39);
   });
 
   it('changes no byte of an answer', async () => {

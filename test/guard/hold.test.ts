@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Outcome } from '../../src/anthropic/outcome.ts';
 import { Hold } from '../../src/guard/hold.ts';
 import { counts, everywhere, idOf, openBudget, sql, tokens } from '../support/budget.ts';
+import { until } from '../support/processes.ts';
 import { DATABASES, type DatabaseName } from '../support/databases.ts';
 
 const free: Outcome = { kind: 'free', error: 'HTTP status 429' };
@@ -19,8 +20,13 @@ async function hold(kind: DatabaseName) {
   const verdict = await budget.guard.reserve(tokens(60, 40));
   const warnings: string[] = [];
   const warn = (message: string): void => void warnings.push(message);
+  const ended = async () => {
+    await until(async () => (await counts(budget.app))['month']?.[1] === 0);
+    return counts(budget.app);
+  };
   return {
     ...budget,
+    ended,
     warnings,
     hold: new Hold(budget.guard, idOf(verdict), verdict.estimate, warn),
   };
@@ -39,14 +45,14 @@ describe.each(DATABASES)('the reservation of a call on %s', (kind) => {
     const opened = await hold(kind);
     for (let count = 0; count < before; count += 1) opened.hold.countUnknownAttempt();
     await opened.hold.end(outcome);
-    expect(await counts(opened.app)).toEqual(everywhere(charged, 0));
+    expect(await opened.ended()).toEqual(everywhere(charged, 0));
     expect(await sql(opened.target, 'SELECT state FROM token_usage_logs')).toEqual([{ state }]);
   });
 
   it('ends once', async () => {
     const opened = await hold(kind);
     await Promise.all([opened.hold.end(used()), opened.hold.end(unknown), opened.hold.end(free)]);
-    expect(await counts(opened.app)).toEqual(everywhere(18, 0));
+    expect(await opened.ended()).toEqual(everywhere(18, 0));
     expect(opened.warnings).toEqual([]);
   });
 

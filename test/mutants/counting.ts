@@ -129,7 +129,7 @@ export const COUNTING: readonly Mutant[] = [
     name: 'reset-beside-an-open-writer',
     defect:
       'A reset takes a charge that an open transaction has lowered, and the window falls below zero.',
-    file: 'src/ledger/postgres.ts',
+    file: 'src/ledger/postgres-operations.ts',
     edits: [["await client.query('LOCK TABLE token_usage_logs IN SHARE ROW EXCLUSIVE MODE');", '']],
     killers: [resets('waits for its end, and takes what is left of the charge')],
   },

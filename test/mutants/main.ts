@@ -3,16 +3,19 @@
  * go red for it. Prints a Markdown table; exits 1 when a defect has survived.
  */
 import { fileURLToPath } from 'node:url';
+import { wrongUsage } from '../support/arguments.ts';
 import type { Mutant } from './mutant.ts';
 import { MUTANTS } from './mutants.ts';
 import { scratchOf } from './scratch.ts';
 import { resultsOf, runTests, survivedBecause } from './suite.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const names = process.argv.slice(2);
-const unknown = names.filter((name) => MUTANTS.every((mutant) => mutant.name !== name));
-if (unknown.length > 0) throw new Error(`no mutant is named ${unknown.join(', ')}`);
-const mutants = MUTANTS.filter(({ name }) => names.length === 0 || names.includes(name));
+const given = process.argv.slice(2);
+const unknown = given.filter((name) => MUTANTS.every((mutant) => mutant.name !== name));
+if (unknown.length > 0) {
+  wrongUsage(`no mutant is named ${unknown.join(', ')}; docs/reliability.md lists them`);
+}
+const mutants = MUTANTS.filter(({ name }) => given.length === 0 || given.includes(name));
 
 const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());

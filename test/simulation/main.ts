@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { parseDatabase, type DatabaseTarget } from '../../src/config/database.ts';
+import { namesOf, understood, wholeNumber } from '../support/arguments.ts';
+import { DATABASES } from '../support/databases.ts';
 import { startPostgres } from '../support/postgres-server.ts';
 import { Tally } from './scene.ts';
 import { simulateWorld } from './simulate.ts';
@@ -18,14 +20,16 @@ import { SimulationFailed } from './simulation-failed.ts';
 /** A world's rows pile up, so that each gets its own database. */
 const WORLD_STEPS = 25_000;
 
-const { values } = parseArgs({
-  options: {
-    steps: { type: 'string', default: '100000' },
-    seed: { type: 'string', default: '1' },
-    database: { type: 'string' },
-    world: { type: 'string' },
-  },
-});
+const { values } = understood(() =>
+  parseArgs({
+    options: {
+      steps: { type: 'string', default: '100000' },
+      seed: { type: 'string', default: '1' },
+      database: { type: 'string', multiple: true, default: [...DATABASES] },
+      world: { type: 'string' },
+    },
+  }),
+);
 
 type Kind = DatabaseTarget['kind'];
 
@@ -119,17 +123,12 @@ function print(title: string, counts: ReadonlyMap<string, number>): void {
   }
 }
 
-const kinds: readonly Kind[] =
-  values.database === undefined
-    ? ['sqlite', 'postgresql']
-    : (['sqlite', 'postgresql'] as const).filter((kind) => kind === values.database);
-const [seed, steps] = [Number(values.seed), Number(values.steps)];
-if (kinds.length === 0 || !Number.isInteger(seed) || !(steps > 0)) {
-  throw new Error('usage: simulate --steps N --seed S [--database sqlite|postgresql] [--world K]');
-}
+const kinds = namesOf('--database', values.database, DATABASES);
+const steps = wholeNumber('--steps', values.steps);
+const seed = wholeNumber('--seed', values.seed, 0);
+const only = values.world === undefined ? null : wholeNumber('--world', values.world, 0);
 let agreed = true;
 for (const kind of kinds) {
-  const only = values.world === undefined ? null : Number(values.world);
   if (!(await run(kind, seed, steps, only))) agreed = false;
 }
 process.exitCode = agreed ? 0 : 1;

@@ -7,6 +7,7 @@ import { tokenctlMiddleware, type AnthropicOptions } from '../../src/guard/anthr
 import { systemRuntime } from '../../src/platform/runtime.ts';
 import { startAnthropicApi, type AnthropicApi } from './anthropic-api.ts';
 import type { DatabaseName } from './databases.ts';
+import { until } from './processes.ts';
 import { openTestLedger, UNLIMITED, type TestLedger } from './ledgers.ts';
 
 /** Its model is none of Anthropic's: text is estimated for it as the stand-in bills it. */
@@ -24,7 +25,16 @@ export interface BudgetedClient extends TestLedger {
   readonly api: AnthropicApi;
   readonly client: Anthropic;
   /** The month's used and held tokens, its requests, and how many of them failed. */
-  readonly counts: () => Promise<{ used: number; held: number; requests: number; failed: number }>;
+  readonly counts: () => Promise<Counts>;
+  /** The same, once nothing is held: on a busy disk an end may be durable after its call is over. */
+  readonly ended: () => Promise<Counts>;
+}
+
+interface Counts {
+  readonly used: number;
+  readonly held: number;
+  readonly requests: number;
+  readonly failed: number;
 }
 
 interface Options extends Partial<AnthropicOptions> {
@@ -47,15 +57,15 @@ export async function openBudgetedClient(
     middleware: [tokenctlMiddleware(ledger.guard, { aiType: 'imperium', ...options })],
     ...sdk,
   });
-  return {
-    ...ledger,
-    api,
-    client,
-    counts: async () => {
-      const { used, held, requests, failed } = (await ledger.app.status()).windows[0]!;
-      return { used, held, requests, failed };
-    },
+  const counts = async (): Promise<Counts> => {
+    const { used, held, requests, failed } = (await ledger.app.status()).windows[0]!;
+    return { used, held, requests, failed };
   };
+  const ended = async (): Promise<Counts> => {
+    await until(async () => (await counts()).held === 0);
+    return counts();
+  };
+  return { ...ledger, api, client, counts, ended };
 }
 
 /** The header that says what the stand-in does. */

@@ -54,10 +54,10 @@ const work = {
   },
 
   /** Reserves and settles, going on after denials, until SIGUSR2. */
-  async churn({ tokens, callers }) {
+  async churn({ tokens, callers, aiType }) {
     let going = true;
     process.once('SIGUSR2', () => (going = false));
-    return churn(tokenctl, { tokens, callers, goOn: () => going });
+    return churn(tokenctl, { tokens, callers, aiType, goOn: () => going });
   },
 
   /** Has SQLite's write lock, as another program would, for so long. */

@@ -16,5 +16,5 @@ export interface Churned {
 
 export function churn(
   guard: Pick<Guard, 'reserve' | 'settle'>,
-  work: { tokens: number; callers: number; goOn: () => boolean },
+  work: { tokens: number; callers: number; goOn: () => boolean; aiType?: string },
 ): Promise<Churned>;

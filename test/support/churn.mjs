@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Callers that reserve, and settle every other reservation, while they shall go on: also after denials. */
-export async function churn(guard, { tokens, callers, goOn }) {
+export async function churn(guard, { tokens, callers, goOn, aiType = 'imperium' }) {
   const churned = {
     reserved: [],
     settled: [],
@@ -30,7 +30,7 @@ export async function churn(guard, { tokens, callers, goOn }) {
     if (!churned.messages.includes(message)) churned.messages.push(message);
     return sleep(5);
   };
-  const request = { aiType: 'imperium', estimate: { input: tokens, output: 0 } };
+  const request = { aiType, estimate: { input: tokens, output: 0 } };
   const caller = async () => {
     for (let turn = 0; goOn(); turn += 1) {
       const { reservation, reasons } = await timed(() => guard.reserve(request));

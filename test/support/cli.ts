@@ -15,6 +15,8 @@ export interface CliResult {
 interface CliOptions {
   env?: Record<string, string>;
   input?: string;
+  /** A shell's line that runs it as "$@", to redirect its streams. */
+  shell?: string;
 }
 
 export interface Cli {
@@ -23,6 +25,8 @@ export interface Cli {
   database: string;
   run(args: string[], options?: CliOptions): Promise<CliResult>;
   start(args: string[], options?: CliOptions): ChildProcess;
+  /** Runs a line of a shell, in which `tokenctl` is this command line. */
+  shell(line: string): Promise<CliResult>;
 }
 
 /** Takes from root what lets it write where the modes of files say that it may not. */
@@ -33,13 +37,12 @@ const BOUND_BY_MODES =
 
 /**
  * A user's home of its own, with the command line in it. Call it in a test or a `beforeEach`. With
- * `boundByModes` the modes of files bind it also where the tests run as root.
+ * `boundByModes` the modes of files bind it also where the tests run as root. A `home` that is named is
+ * the caller's to remove, so that tests may run beside each other.
  */
-export function temporaryCli({ boundByModes = false } = {}): Cli {
-  const home = temporaryDirectory();
-  const start = (args: string[], { env = {} }: CliOptions = {}): ChildProcess => {
-    const words = [...(boundByModes ? BOUND_BY_MODES : []), process.execPath, BINARY, ...args];
-    return spawn(words[0]!, words.slice(1), {
+export function temporaryCli({ boundByModes = false, home = temporaryDirectory() } = {}): Cli {
+  const spawned = (words: string[], { env = {} }: CliOptions = {}): ChildProcess =>
+    spawn(words[0]!, words.slice(1), {
       cwd: home,
       env: {
         PATH: process.env['PATH'] ?? '',
@@ -51,12 +54,20 @@ export function temporaryCli({ boundByModes = false } = {}): Cli {
       },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
+  const start = (args: string[], options: CliOptions = {}): ChildProcess => {
+    const inShell = options.shell === undefined ? [] : ['bash', '-c', options.shell, 'bash'];
+    const bound = boundByModes ? BOUND_BY_MODES : [];
+    return spawned([...inShell, ...bound, process.execPath, BINARY, ...args], options);
   };
   return {
     home,
     database: join(home, 'data', 'tokenctl', 'tokenctl.db'),
     start,
     run: (args, options = {}) => finished(start(args, options), options.input ?? ''),
+    shell: (line) =>
+      finished(
+        spawned(['sh', '-c', `tokenctl() { '${process.execPath}' '${BINARY}' "$@"; }\n${line}`]),
+      ),
   };
 }
 

@@ -15,12 +15,17 @@ export interface PostgresDatabase {
   drop(): Promise<void>;
 }
 
-/** Creates an empty database that no other test knows, on the run's server unless another is named. */
+/**
+ * Creates a database that no other test knows, on the run's server unless another is named: an empty
+ * one, or a copy of one that nobody uses.
+ */
 export async function createPostgresDatabase(
   adminUrl = inject('postgresAdminUrl'),
+  original?: string,
 ): Promise<PostgresDatabase> {
   const name = `test_${randomUUID().replaceAll('-', '')}`;
-  await asAdmin(adminUrl, `CREATE DATABASE ${name}`);
+  const copied = original === undefined ? '' : ` TEMPLATE ${new URL(original).pathname.slice(1)}`;
+  await asAdmin(adminUrl, `CREATE DATABASE ${name}${copied}`);
   const url = new URL(adminUrl);
   url.pathname = `/${name}`;
   return {

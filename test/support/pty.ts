@@ -17,6 +17,9 @@ export interface PtyOptions {
   readonly rows?: number;
   readonly home: string;
   readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface CommandPtyOptions extends PtyOptions {
   /** The process's clock stands still at this instant. */
   readonly clock?: string;
 }
@@ -24,8 +27,14 @@ export interface PtyOptions {
 export interface Pty {
   /** All lines since the start, also those that have scrolled away; none ends with spaces. */
   text(): string;
+  /** What was printed, in lines as they were printed: not broken where the terminal is too narrow. */
+  printed(): string[];
   /** The lines that the screen shows now. */
   screen(): string[];
+  /** All that was written and is shown so far, with its control sequences. */
+  written(): string;
+  /** Whether it shows the alternate screen. */
+  alternate(): boolean;
   /** The colours of the first place where this is shown: as the terminal's palette numbers, -1 for none. */
   colorOf(text: string): { readonly foreground: number; readonly bold: boolean };
   /** Waits until this is shown. @throws after 20 seconds, with the screen */
@@ -37,22 +46,43 @@ export interface Pty {
   exited(): Promise<number>;
 }
 
-/** Starts it. When the test ends it is killed, if it still runs. */
-export function startInPty(args: readonly string[], options: PtyOptions): Pty {
-  const { cols = 80, rows = 24, home, env = {}, clock } = options;
-  const terminal = new xterm.Terminal({ cols, rows, scrollback: 1_000, allowProposedApi: true });
+/** Starts a shell, in which `tokenctl` is the command line. */
+export function startShellInPty(script: string | null, options: PtyOptions): Pty {
+  const define = `tokenctl() { '${process.execPath}' '${BINARY}' "$@"; }`;
+  if (script !== null) return startProgramInPty('sh', ['-c', `${define}; ${script}`], options);
+  const shell = startProgramInPty('sh', ['-i'], options);
+  shell.type(`${define}\r`);
+  return shell;
+}
+
+/** Starts the command line. When the test ends it is killed, if it still runs. */
+export function startInPty(
+  args: readonly string[],
+  { clock, env, ...options }: CommandPtyOptions,
+): Pty {
   const preload = clock === undefined ? [] : ['--import', CLOCK];
-  const child = spawn(process.execPath, [...preload, BINARY, ...args], {
-    ...{ name: env['TERM'] ?? 'xterm-256color', cols, rows, cwd: home },
+  return startProgramInPty(process.execPath, [...preload, BINARY, ...args], {
+    ...options,
     env: {
-      PATH: process.env['PATH'] ?? '',
-      HOME: home,
-      LANG: 'C.UTF-8',
       ...(clock === undefined ? {} : { TEST_CLOCK: clock, TEST_CLOCK_STOPPED: '1' }),
       ...env,
     },
   });
+}
+
+/** Starts any program, such as a shell. When the test ends it is killed, if it still runs. */
+export function startProgramInPty(
+  program: string,
+  args: readonly string[],
+  { cols = 80, rows = 24, home, env = {} }: PtyOptions,
+): Pty {
+  const terminal = new xterm.Terminal({ cols, rows, scrollback: 1_000, allowProposedApi: true });
+  const child = spawn(program, [...args], {
+    ...{ name: env['TERM'] ?? 'xterm-256color', cols, rows, cwd: home },
+    env: { PATH: process.env['PATH'] ?? '', HOME: home, LANG: 'C.UTF-8', ...env },
+  });
   let unseen = 0;
+  let written = '';
   let code: number | null = null;
   const watchers = new Set<() => void>();
   const changed = (): void => {
@@ -62,6 +92,7 @@ export function startInPty(args: readonly string[], options: PtyOptions): Pty {
     unseen += 1;
     terminal.write(data, () => {
       unseen -= 1;
+      written += data;
       changed();
     });
   });
@@ -105,6 +136,20 @@ export function startInPty(args: readonly string[], options: PtyOptions): Pty {
   return {
     text,
     screen: () => lines(terminal.buffer.active.baseY),
+    printed() {
+      const { active } = terminal.buffer;
+      const printed: string[] = [];
+      for (let row = 0; row < active.length; row += 1) {
+        const line = active.getLine(row);
+        // A row that goes on in the next one is full, also where it ends with spaces.
+        const shown = line?.translateToString(active.getLine(row + 1)?.isWrapped !== true) ?? '';
+        if (line?.isWrapped === true) printed.push((printed.pop() ?? '') + shown);
+        else printed.push(shown);
+      }
+      return printed;
+    },
+    written: () => written,
+    alternate: () => terminal.buffer.active.type === 'alternate',
     colorOf(wanted) {
       const all = lines(0);
       const row = all.findIndex((line) => line.includes(wanted));

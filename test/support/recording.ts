@@ -43,13 +43,23 @@ export class Recorder {
     args: string[],
     dialogue: (pty: Pty) => Promise<void> = async () => undefined,
   ): Promise<Pty> {
+    const begun = this.#sessions.length;
     const pty = this.#start(args, clock);
     await dialogue(pty);
     const code = await pty.exited();
+    const screens = this.#sessions.splice(begun);
+    if (screens.length > 0) screens.push('[afterwards]');
     const words = args.map((word) => (/[ {]/.test(word) ? `"${word}"` : word));
     const shown = this.#masked(pty.text());
-    this.#sessions.push(`$ tokenctl ${words.join(' ')}\n${shown}\n[exit ${String(code)}]\n`);
+    this.#sessions.push(
+      [`$ tokenctl ${words.join(' ')}`, ...screens, shown, `[exit ${String(code)}]\n`].join('\n'),
+    );
     return pty;
+  }
+
+  /** Records what the terminal shows now; to be called in a dialogue. */
+  snapshot(title: string, pty: Pty): void {
+    this.#sessions.push(`[${title}]\n${this.#masked(pty.screen().join('\n'))}\n`);
   }
 
   /** All that was recorded. */

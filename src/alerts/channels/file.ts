@@ -32,7 +32,7 @@ export function fileChannel(path: string): Channel {
   };
 }
 
-export function alertLine({ level, message, data, raisedAtMs, seenAtMs }: Alert): AlertLine {
+function alertLine({ level, message, data, raisedAtMs, seenAtMs }: Alert): AlertLine {
   const timestamp = isoTime(raisedAtMs ?? seenAtMs);
   const total = data.used + data.held;
   return {

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { stopSignal } from '../../platform/process.ts';
 import { targetOf, type CommandContext } from '../context.ts';
+import type { BackupDocument } from '../documents.ts';
 import { EXIT } from '../exit-codes.ts';
 import { startProgress } from '../progress.ts';
 import { sizeText } from '../views/text.ts';
@@ -31,7 +32,8 @@ export async function backup(
     progress.end();
     const ms = Math.round(runtime.monotonicMs() - startMs);
     const { kind, location } = target;
-    if (output.json) output.document({ file, kind, location, sizeBytes, ms });
+    if (output.json)
+      output.document({ file, kind, location, sizeBytes, ms } satisfies BackupDocument);
     else output.result(`${location} was copied to ${file} (${sizeText(sizeBytes)}).`);
     return EXIT.done;
   } finally {

@@ -1,4 +1,5 @@
 import { targetOf, withApp, type CommandContext } from '../context.ts';
+import type { MigrateDocument, VerifyDocument } from '../documents.ts';
 import { EXIT } from '../exit-codes.ts';
 import { databaseInfoView, migrationView, verifyView } from '../views/database.ts';
 
@@ -13,8 +14,9 @@ export async function migrate(
   const { target, wanted } = await targetOf(context);
   const { migrateDatabase } = await import('../../app.ts');
   const report = await migrateDatabase({ target, runtime, dryRun, firstSettings: wanted });
-  if (output.json) output.document({ ...report, location: target.location });
-  else output.result(migrationView(report, target.location, output.screen));
+  const { location } = target;
+  if (output.json) output.document({ ...report, location } satisfies MigrateDocument);
+  else output.result(migrationView(report, location, output.screen));
   // Opening it compares the environment's limits with those in force.
   if (wanted !== null && !dryRun) await withApp(context, () => Promise.resolve());
   return EXIT.done;
@@ -28,10 +30,11 @@ export async function verify(
   const differences = await withApp(context, (app) => app.verify({ repair }), {
     timeoutMs: VERIFY_MS,
   });
+  const clean = differences.length === 0;
   if (output.json)
-    output.document({ clean: differences.length === 0, repaired: repair, differences });
+    output.document({ clean, repaired: repair, differences } satisfies VerifyDocument);
   else output.result(verifyView(differences, repair, output.screen));
-  return differences.length === 0 || repair ? EXIT.done : EXIT.found;
+  return clean || repair ? EXIT.done : EXIT.found;
 }
 
 export async function info(context: CommandContext): Promise<number> {

@@ -15,6 +15,7 @@ import {
 import { limitChecks } from '../doctor/limits.ts';
 import { nodeCheck, versionCheck } from '../doctor/program.ts';
 import { tokenChecks } from '../doctor/tokens.ts';
+import type { DoctorDocument } from '../documents.ts';
 import { EXIT } from '../exit-codes.ts';
 import { doctorView } from '../views/doctor.ts';
 
@@ -22,7 +23,7 @@ export async function doctor(context: CommandContext): Promise<number> {
   const { output } = context;
   const { checks, usable } = await examine(context);
   const problems = checks.filter(({ state }) => state === 'problem').length;
-  if (output.json) output.document({ checks, problems });
+  if (output.json) output.document({ checks, problems } satisfies DoctorDocument);
   else output.result(doctorView(checks, output.screen));
   if (!usable) return EXIT.database;
   return problems === 0 ? EXIT.done : EXIT.found;

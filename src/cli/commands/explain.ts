@@ -4,6 +4,7 @@ import { invalidInput, TokenctlError } from '../../budget/errors.ts';
 import type { Verdict } from '../../budget/verdict.ts';
 import type { LogEntry } from '../../ledger/port.ts';
 import { withApp, type CommandContext } from '../context.ts';
+import type { ExplainDocument } from '../documents.ts';
 import { EXIT } from '../exit-codes.ts';
 import { checkView, lostCheckView } from '../views/check.ts';
 import { explainView } from '../views/explain.ts';
@@ -21,7 +22,8 @@ export async function explain(context: CommandContext, request: string): Promise
     const verdict = verdictOf(entry);
     const now = verdict === null ? null : await app.check(sameRequest(entry, verdict));
     if (output.json) {
-      output.document({ request: requestDocument(entry), count, verdict, now });
+      const request = requestDocument(entry);
+      output.document({ request, count, verdict, now } satisfies ExplainDocument);
       return EXIT.done;
     }
     const receipt = now === null ? null : await receiptOf(app, now, context);

@@ -100,7 +100,7 @@ function sayStarted(
   database: string,
 ): void {
   const started = gatewayStarted(settings, url, database);
-  if (output.json) output.document(started);
+  if (output.json) output.line(started);
   else output.note(startedLine(started));
 }
 

@@ -18,6 +18,12 @@ import {
 import { parseCount } from '../../budget/tokens.ts';
 import { fileProblem, readSmallInput } from '../../platform/files.ts';
 import { withApp, type CommandContext } from '../context.ts';
+import type {
+  LimitsChangeDocument,
+  LimitsDocument,
+  LimitsHistoryDocument,
+  LimitsLintDocument,
+} from '../documents.ts';
 import { EXIT } from '../exit-codes.ts';
 import { findingLines } from '../views/findings.ts';
 import { limitChanges, limitChangesView, limitEffectView } from '../views/limit-changes.ts';
@@ -44,7 +50,8 @@ export async function showLimits(context: CommandContext): Promise<number> {
   if (output.json) {
     const { aiTypes } = limits;
     const effective = effectiveLimits(limits);
-    output.document({ revision, effective, aiTypes, settings, derivations });
+    const document = { revision, effective, aiTypes, settings, derivations };
+    output.document(document satisfies LimitsDocument);
   } else {
     output.result(limitsView(inForce, output.screen));
   }
@@ -151,7 +158,7 @@ export async function rollbackLimits(
   text: string,
   options: ChangeOptions,
 ): Promise<number> {
-  const number = parseCount('REV', text, 1, MAX_REVISION);
+  const number = parseCount('REV', text, 1, MAX_REVISION, 'tokenctl limits history');
   const reason = options.reason ?? `back to revision ${String(number)}`;
   const restore = async (_: Settings, app: App): Promise<Settings> => {
     const { settings } = await app.limitRevision(number);
@@ -170,7 +177,7 @@ export async function lintCommand(context: CommandContext): Promise<number> {
   const findings = lintLimits(settings);
   const problems = findings.filter(({ severity }) => severity === 'problem');
   if (output.json) {
-    output.document({ revision, findings });
+    output.document({ revision, findings } satisfies LimitsLintDocument);
   } else if (findings.length === 0) {
     output.result(`Revision ${String(revision)}: the limits fit together.`);
   } else {
@@ -182,7 +189,7 @@ export async function lintCommand(context: CommandContext): Promise<number> {
 export async function limitHistory(context: CommandContext): Promise<number> {
   const { output } = context;
   const revisions = await withApp(context, (app) => app.limitHistory());
-  if (output.json) output.document({ revisions });
+  if (output.json) output.document({ revisions } satisfies LimitsHistoryDocument);
   else output.result(limitHistoryView(revisions, output.screen));
   return EXIT.done;
 }
@@ -213,7 +220,7 @@ async function change(
     const effective = effectiveLimits(after.limits);
     const { revision } = after;
     const document = { revision, changed, dryRun, changes, effect, effective, findings: problems };
-    output.document(document);
+    output.document(document satisfies LimitsChangeDocument);
     return EXIT.done;
   }
   if (!changed) {

@@ -9,6 +9,7 @@ import {
 } from '../../ledger/port.ts';
 import { pause, stopSignal } from '../../platform/process.ts';
 import { withApp, type CommandContext } from '../context.ts';
+import type { LogDocument } from '../documents.ts';
 import { EXIT } from '../exit-codes.ts';
 import { parseInstant } from '../instant.ts';
 import { isLost, KeptApp } from '../kept-app.ts';
@@ -49,7 +50,7 @@ export async function log(context: CommandContext, options: LogOptions): Promise
     output.progress('');
   });
   if (output.json) {
-    output.document({ requests: entries.map(requestDocument) });
+    output.document({ requests: entries.map(requestDocument) } satisfies LogDocument);
   } else if (entries.length === 0) {
     output.result('No requests.');
   } else {

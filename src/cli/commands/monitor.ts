@@ -1,12 +1,15 @@
-import type { Channel } from '../../alerts/channel.ts';
-import type { App } from '../../app.ts';
+import type { App, MonitorCheck } from '../../app.ts';
 import { parseCount } from '../../budget/tokens.ts';
-import { isoTime } from '../../budget/windows.ts';
+import { isoTime, type IsoTime } from '../../budget/windows.ts';
+import type { Alert } from '../../ledger/alerts.ts';
 import { pause, stopSignal } from '../../platform/process.ts';
-import { openedApp, type CommandContext } from '../context.ts';
-import { channelsOf } from '../alert-channels.ts';
+import { alertLogOf, channelsOf } from '../alert-channels.ts';
+import type { CommandContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
-import { isLost } from '../kept-app.ts';
+import { isLost, KeptApp } from '../kept-app.ts';
+import type { Output } from '../output.ts';
+import type { LiveAlert } from '../views/live/blocks.ts';
+import { hang } from '../views/text.ts';
 import { lostLine, monitorLine, monitorText, type MonitorLine } from '../views/monitor.ts';
 
 export interface MonitorOptions {
@@ -25,7 +28,18 @@ export async function monitor(context: CommandContext, options: MonitorOptions):
     interval === undefined
       ? DEFAULT_INTERVAL_S
       : parseCount('--interval', interval, 1, MAX_INTERVAL_S);
-  const watch = new Watch(context, alerts ? await channelsOf(context) : null);
+  const alertLog = alerts ? await alertLogOf(context) : null;
+  if (!once && !context.output.json && context.output.drawable) {
+    const { liveMonitor } = await import('../live/session.ts');
+    return liveMonitor(context, {
+      intervalMs: seconds * 1_000,
+      check: async (app, aiType, output) => {
+        const { open, lookAgainInMs } = await check(app, alertLog, output);
+        return { pulse: await app.pulse(aiType), alerts: open.map(liveAlert), lookAgainInMs };
+      },
+    });
+  }
+  const watch = new Watch(context, alertLog);
   try {
     if (once) {
       const { line } = await watch.check();
@@ -58,54 +72,67 @@ async function loop(context: CommandContext, watch: Watch, intervalMs: number): 
 }
 
 function print({ output }: CommandContext, line: MonitorLine): void {
-  if (output.json) output.line(line);
-  else output.result(monitorText(line, output.screen));
+  const { screen, stdoutIsTTY } = output;
+  if (output.json) {
+    output.line(line);
+  } else {
+    const text = monitorText(line, screen);
+    // Off a terminal each check is one line, for log files and grep.
+    output.result(stdoutIsTTY ? hang('', text, screen.width).join('\n') : text);
+  }
 }
 
-interface Checked {
-  readonly line: MonitorLine;
+interface Checked extends MonitorCheck {
   /** When the next check must be at the latest, in ms; Infinity leaves it to the interval. */
   readonly lookAgainInMs: number;
 }
 
-/** Keeps the database open from check to check, and opens it anew after it was lost. */
+/** One check: says what could not be told. Without an alert log it only looks. @throws ledger_unavailable */
+async function check(app: App, alertLog: string | null, output: Output): Promise<Checked> {
+  const channels = alertLog === null ? null : await channelsOf(alertLog, output);
+  const found = await app.watch(channels);
+  for (const { channel, error, last } of found.failed) {
+    const next = last ? 'it is given up' : 'it is tried again';
+    output.warn(`an alert could not be told by the channel ${channel}: ${error}; ${next}`);
+  }
+  const { lookAgainAtMs, report } = found;
+  const lookAgainInMs = lookAgainAtMs === null ? Infinity : lookAgainAtMs - Date.parse(report.time);
+  return { ...found, lookAgainInMs };
+}
+
+function liveAlert({ level, message, state, seenAtMs, raisedAtMs }: Alert): LiveAlert {
+  const at = isoTime(raisedAtMs ?? seenAtMs);
+  return { level, message, at, state: state === 'pending' ? 'by holds alone, waiting' : state };
+}
+
+/** The line of each check of a monitor without a screen. */
 class Watch {
   readonly #context: CommandContext;
-  readonly #channels: readonly Channel[] | null;
-  #app: App | null = null;
-  #lostSince: string | null = null;
+  readonly #alertLog: string | null;
+  readonly #kept: KeptApp;
+  #lostSince: IsoTime | null = null;
 
-  constructor(context: CommandContext, channels: readonly Channel[] | null) {
+  constructor(context: CommandContext, alertLog: string | null) {
     this.#context = context;
-    this.#channels = channels;
+    this.#alertLog = alertLog;
+    this.#kept = new KeptApp(context, { sayLost: false });
   }
 
-  async check(): Promise<Checked> {
+  async check(): Promise<{ readonly line: MonitorLine; readonly lookAgainInMs: number }> {
     const { output, runtime } = this.#context;
     try {
-      this.#app ??= await openedApp(this.#context);
-      const found = await this.#app.watch(this.#channels);
+      const found = await this.#kept.use((app) => check(app, this.#alertLog, output));
       this.#lostSince = null;
-      for (const { channel, error, last } of found.failed) {
-        const next = last ? 'it is given up' : 'it is tried again';
-        output.warn(`an alert could not be told by the channel ${channel}: ${error}; ${next}`);
-      }
-      const { lookAgainAtMs } = found;
-      const lookAgainInMs =
-        lookAgainAtMs === null ? Infinity : lookAgainAtMs - Date.parse(found.report.time);
-      return { line: monitorLine(found), lookAgainInMs };
+      return { line: monitorLine(found), lookAgainInMs: found.lookAgainInMs };
     } catch (error) {
       if (!isLost(error)) throw error;
-      await this.close();
       const now = isoTime(runtime.nowMs());
       this.#lostSince ??= now;
       return { line: lostLine(now, this.#lostSince, error), lookAgainInMs: Infinity };
     }
   }
 
-  async close(): Promise<void> {
-    const app = this.#app;
-    this.#app = null;
-    await app?.close();
+  close(): Promise<void> {
+    return this.#kept.close();
   }
 }

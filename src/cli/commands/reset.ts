@@ -6,8 +6,10 @@ import { WINDOW_KINDS, type WindowKind } from '../../budget/windows.ts';
 import type { ResetResult } from '../../ledger/resets.ts';
 import { confirm } from '../confirm.ts';
 import { withApp, type CommandContext } from '../context.ts';
+import type { ResetDocument, ResetsDocument } from '../documents.ts';
 import { EXIT } from '../exit-codes.ts';
-import { resetChangesView, resetListView } from '../views/resets.ts';
+import { resetChangesView, resetDoneLines, resetListView } from '../views/resets.ts';
+import { hang } from '../views/text.ts';
 
 export interface ResetOptions {
   readonly aiType?: readonly string[];
@@ -19,6 +21,9 @@ export interface ResetOptions {
   readonly list?: boolean;
   readonly undo?: string;
 }
+
+/** What the database's column can hold. */
+const MAX_ID = 2_147_483_647;
 
 /** One change that is shown, confirmed and then made. */
 interface Plan {
@@ -41,13 +46,20 @@ export async function reset(context: CommandContext, options: ResetOptions): Pro
       show(context, plan, planned, dryRun);
       return EXIT.done;
     }
-    if (options.yes !== true) {
+    const asked = options.yes !== true;
+    if (asked) {
       if (output.interactive) {
         output.message(resetChangesView(planned.changes, output.stderrScreen).join('\n'));
       }
       await confirm(output, plan.name, plan.what);
     }
-    show(context, plan, await plan.run(app, false), false);
+    const done = await plan.run(app, false);
+    // Who was asked has seen the changes.
+    if (asked && !output.json) {
+      output.result(resetDoneLines(plan, done.id, output.screen).join('\n'));
+    } else {
+      show(context, plan, done, false);
+    }
     return EXIT.done;
   });
 }
@@ -55,7 +67,7 @@ export async function reset(context: CommandContext, options: ResetOptions): Pro
 async function list(context: CommandContext): Promise<number> {
   const { output } = context;
   const resets = await withApp(context, (app) => app.resets());
-  if (output.json) output.document({ resets });
+  if (output.json) output.document({ resets } satisfies ResetsDocument);
   else output.result(resetListView(resets, output.screen));
   return EXIT.done;
 }
@@ -83,7 +95,7 @@ function undoPlan({ host }: CommandContext, options: ResetOptions): Plan {
       'takes a whole reset back: leave --ai-type, --window and --to out',
     );
   }
-  const id = parseCount('--undo', options.undo ?? '', 1);
+  const id = parseCount('--undo', options.undo ?? '', 1, MAX_ID, 'tokenctl reset --list');
   const { actor } = host;
   const reason = options.reason ?? null;
   return {
@@ -125,15 +137,20 @@ function show(
   dryRun: boolean,
 ): void {
   if (output.json) {
-    output.document({ id, dryRun, changes });
+    output.document({ id, dryRun, changes } satisfies ResetDocument);
     return;
   }
   if (changes.length === 0) {
     output.result('Nothing to change: nothing is used there.');
     return;
   }
+  const { screen } = output;
   const head = dryRun
-    ? `Would be changed by ${plan.what} (nothing is changed, because of --dry-run):`
-    : `Done: ${plan.what}.${plan.undoable && id !== null ? ` Take it back with: tokenctl reset --undo ${String(id)}` : ''}`;
-  output.result([head, '', ...resetChangesView(changes, output.screen)].join('\n'));
+    ? hang(
+        '',
+        `Would be changed by ${plan.what} (nothing is changed, because of --dry-run):`,
+        screen.width,
+      )
+    : resetDoneLines(plan, id, screen);
+  output.result([...head, '', ...resetChangesView(changes, screen)].join('\n'));
 }

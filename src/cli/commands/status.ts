@@ -6,6 +6,7 @@ import { withApp, type CommandContext } from '../context.ts';
 import { EXIT, EXIT_OF_LEVEL, NAGIOS_OF_LEVEL, NAGIOS_UNKNOWN } from '../exit-codes.ts';
 import { reportFailure } from '../failure.ts';
 import { nagiosLine, nagiosUnknown } from '../views/nagios.ts';
+import { parseStatusLine } from '../views/status-line.ts';
 import { statusView } from '../views/status.ts';
 
 export interface StatusOptions {
@@ -22,7 +23,7 @@ export async function status(context: CommandContext, options: StatusOptions): P
 
 async function show(context: CommandContext, options: StatusOptions): Promise<number> {
   const { output } = context;
-  const view = await viewOf(context, options);
+  const view = viewOf(context, options);
   const report = await reportOf(context, options);
   if (output.json) output.document(report);
   else output.result(view(report));
@@ -30,15 +31,14 @@ async function show(context: CommandContext, options: StatusOptions): Promise<nu
 }
 
 /** The whole screen, or the line that `--format` asks for. */
-async function viewOf(
+function viewOf(
   { output }: CommandContext,
   { format }: StatusOptions,
-): Promise<(report: StatusReport) => string> {
+): (report: StatusReport) => string {
   if (format === undefined) return (report) => statusView(report, output.screen);
   if (output.json) {
     throw invalidInput('--format', 'can not be used with --json', 'leave one of them out');
   }
-  const { parseStatusLine } = await import('../views/status-line.ts');
   return parseStatusLine(format);
 }
 

@@ -44,8 +44,7 @@ export async function wait(context: CommandContext, options: WaitOptions): Promi
   const timeoutMs = parseDuration('--timeout', timeout, LONGEST_TIMEOUT);
   const kept = new KeptApp(context);
   const progress = (text: string): void => {
-    const line = text === '' ? '' : `waiting: ${text}`;
-    output.progress(line.slice(0, output.stderrScreen.width - 1));
+    output.progress(text === '' ? '' : `waiting: ${text}`);
   };
   const startedMs = runtime.monotonicMs();
   try {

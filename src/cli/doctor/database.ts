@@ -26,10 +26,8 @@ const DUE_LONG_MS = 600_000;
 /** That it is there, reached and migrated, and what named it. */
 export function schemaCheck(facts: SqliteFacts | PostgresFacts, target: DatabaseTarget): Check {
   const [check] = judged('database', facts.schema, (status) => {
-    const named = target.kind === 'sqlite' ? target.location : 'URL';
-    const flag = target.source === 'flag' ? `--database ${named}` : '';
     try {
-      requireCurrent(status, target.location, flag);
+      requireCurrent(status, target.location);
     } catch (error) {
       if (!(error instanceof TokenctlError)) throw error;
       return [problem('database', `${error.message} (named by ${target.source})`, error.fix)];

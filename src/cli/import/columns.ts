@@ -3,7 +3,7 @@ import { invalidInput } from '../../budget/errors.ts';
 /** Which column of a usage log holds what. */
 
 /** The fields of a row, with the names that are recognised when --columns names none. */
-const FIELDS = {
+export const FIELDS = {
   timestamp: ['timestamp', 'created_at', 'time', 'date', 'datetime'],
   input: ['input', 'tokens_in', 'input_tokens', 'prompt_tokens', 'contexttokens'],
   output: ['output', 'tokens_out', 'output_tokens', 'completion_tokens', 'generatedtokens'],

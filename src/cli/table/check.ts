@@ -18,7 +18,7 @@ export function addCheck(program: Command, does: Does): void {
         'tokenctl check --ai-type imperium --tokens 500',
         'tokenctl check --ai-type guardian --prompt-file prompt.txt --max-tokens 1024',
       ) +
-        '\nExits 3 when the request is denied, 4 when the ledger does not answer (which denies too).',
+        '\nExits 3 when the request is denied, 4 when the ledger does not answer (which\ndenies too).',
     )
     .action(
       does(async (context, options) =>

@@ -41,9 +41,9 @@ export function addDatabase(program: Command, does: Does): void {
       'after',
       examples(
         'tokenctl db backup budget-2026-11-24.db',
-        'tokenctl --database postgresql://tokenctl@db.example/budget db backup budget.dump',
+        'tokenctl db backup budget.dump \\\n    --database postgresql://tokenctl@db.example/budget',
       ) +
-        '\nThe file is there whole or not at all. PostgreSQL needs pg_dump on the PATH, not older than the server.',
+        '\nThe file is there whole or not at all. PostgreSQL needs pg_dump on the PATH, not\nolder than the server.',
     )
     .action(
       does(async (context, file, options) =>
@@ -61,7 +61,7 @@ export function addDatabase(program: Command, does: Does): void {
         'tokenctl db prune --before 2026-01 --dry-run',
         'tokenctl db backup budget-2025.db && tokenctl db prune --before 2026-01 --yes',
       ) +
-        '\nUsage, requests, rollups and open reservations stay. A deleted row can be imported a second time.\nAsks for the month to be typed; without a terminal it needs --yes (exit 5).',
+        '\nUsage, requests, rollups and open reservations stay. A deleted row can be\nimported a second time. Asks for the month to be typed; without a terminal it\nneeds --yes (exit 5).',
     )
     .action(
       does(async (context, options) =>

@@ -10,7 +10,7 @@ export function addDoctor(program: Command, does: Does): void {
     .addHelpText(
       'after',
       examples('tokenctl doctor', 'tokenctl doctor --json --database file:budget.db') +
-        "\nChanges nothing. Exits 0 without a problem, 3 with one, 4 when the database can't be used.\nIt reads the whole log: some seconds for each million rows.",
+        "\nChanges nothing. Exits 0 without a problem, 3 with one, 4 when the database\ncan't be used. It reads the whole log: some seconds for each million rows.",
     )
     .action(does(async (context) => (await import('../commands/doctor.ts')).doctor(context)));
 }

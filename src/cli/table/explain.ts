@@ -17,7 +17,7 @@ export function addExplain(program: Command, does: Does): void {
         'tokenctl explain req-7f3a',
         'tokenctl explain 01938f5e-7c1a-7cc3-98c4-dc0c0c07398f --json',
       ) +
-        '\nOf several requests with the same id it explains the newest. Exits 1 when there is none.',
+        '\nOf several requests with the same id it explains the newest. Exits 1 when there\nis none.',
     )
     .action(
       does(async (context, request) =>

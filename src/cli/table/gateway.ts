@@ -14,7 +14,7 @@ export function addGateway(program: Command, does: Does): void {
       `of calls that name none by the header x-tokenctl-ai-type or a path such as /imperium/v1/messages. ${AI_TYPE}`,
     )
     .option(
-      '--upstream <url>',
+      '--upstream <base-url>',
       'the API behind it (else ANTHROPIC_BASE_URL, else https://api.anthropic.com)',
     )
     .option(
@@ -22,7 +22,7 @@ export function addGateway(program: Command, does: Does): void {
       "clients send tokens of tokenctl (token create); the gateway has the provider's key, from ANTHROPIC_API_KEY, ANTHROPIC_API_KEY_FILE or systemd's credential anthropic-api-key",
     )
     .option(
-      '--allow-host <name...>',
+      '--allow-host <host...>',
       'a name beside localhost that clients may call it by, as in their Host header',
     )
     .option(
@@ -43,7 +43,7 @@ export function addGateway(program: Command, does: Does): void {
         'tokenctl gateway --ai-type imperium',
         'ANTHROPIC_BASE_URL=http://127.0.0.1:4010 python backend.py',
         'ANTHROPIC_BASE_URL=http://127.0.0.1:4010/guardian python guardian.py',
-        'ANTHROPIC_API_KEY_FILE=/etc/anthropic.key tokenctl gateway --host 0.0.0.0 --require-token',
+        'ANTHROPIC_API_KEY_FILE=key.txt tokenctl gateway --require-token',
       ),
     )
     .action(

@@ -16,10 +16,10 @@ export function addImport(program: Command, does: Does): void {
       'after',
       examples(
         'tokenctl import usage.csv --ai-type imperium',
-        'tokenctl import trace.csv --columns timestamp=TIMESTAMP,input=ContextTokens,output=GeneratedTokens --ai-type imperium',
-        'tokenctl import calls.jsonl --columns input=usage.input_tokens,output=usage.output_tokens',
+        'tokenctl import trace.csv --ai-type imperium \\\n    --columns timestamp=TIMESTAMP,input=ContextTokens,output=GeneratedTokens',
+        'tokenctl import calls.jsonl \\\n    --columns input=usage.input_tokens,output=usage.output_tokens',
       ) +
-        '\nTimes without an offset are UTC. The whole file is checked first: one wrong line, and nothing is imported.',
+        '\nTimes without an offset are UTC. The whole file is checked first: one wrong\nline, and nothing is imported.',
     )
     .action(
       does(async (context, file, options) =>

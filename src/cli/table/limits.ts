@@ -106,7 +106,7 @@ export function addLimits(program: Command, does: Does): void {
       'after',
       examples(
         'tokenctl limits export > limits.yaml',
-        'tokenctl limits export | tokenctl limits apply --file - --prune --database other.db',
+        'tokenctl limits export |\n    tokenctl limits apply --file - --prune --database other.db',
       ),
     )
     .action(does(async (context) => (await import('../commands/limits.ts')).exportLimits(context)));

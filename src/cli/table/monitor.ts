@@ -5,7 +5,7 @@ export function addMonitor(program: Command, does: Does): void {
   program
     .command('monitor')
     .description(
-      'the state of the budget again and again, a line a check; with --json a document a line. Raises alerts on the console and in token_usage_alerts.json',
+      'the state of the budget, living: a screen in a terminal, elsewhere a line a check; with --json a document a line. Raises alerts on the console and in token_usage_alerts.json',
     )
     .option('--interval <seconds>', 'seconds between checks: 1 to 86400 (default: 60)')
     .option('--once', 'check once; exits 4 when the database does not answer')
@@ -16,10 +16,11 @@ export function addMonitor(program: Command, does: Does): void {
     .addHelpText(
       'after',
       examples(
-        'tokenctl monitor --interval 10',
+        'tokenctl monitor',
+        'tokenctl monitor --interval 10 | tee budget.log',
         'tokenctl monitor --once --json',
         'tokenctl monitor --no-alerts',
-      ),
+      ) + KEYS,
     )
     .action(
       does(async (context, options) =>
@@ -27,3 +28,7 @@ export function addMonitor(program: Command, does: Does): void {
       ),
     );
 }
+
+const KEYS = `
+Keys in a terminal:
+  q quit, ? help, p pause, s sort AI types, a one AI type alone, r check now`;

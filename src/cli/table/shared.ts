@@ -1,3 +1,4 @@
+import type { Command } from 'commander';
 import type { CommandContext } from '../context.ts';
 
 /** What the entries of the command table share. */
@@ -7,6 +8,10 @@ export type Does = (
   load: (context: CommandContext, ...args: never[]) => Promise<number>,
 ) => (...given: unknown[]) => Promise<void>;
 
+/** The shells that can be completed in. */
+export const SHELLS = ['bash', 'zsh', 'fish'] as const;
+export type Shell = (typeof SHELLS)[number];
+
 export const AI_TYPE =
   'AI type: 1 to 50 of a-z, 0-9, _ . - (imperium, guardian, sandbox, conquest, …)';
 export const REASON = 'why, for the record';
@@ -14,4 +19,9 @@ export const DRY_RUN = 'show what would change, and change nothing';
 
 export function examples(...lines: readonly string[]): string {
   return `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
+}
+
+/** The subcommand of this name. */
+export function subcommand(command: Command, name: string): Command | undefined {
+  return command.commands.find((one) => one.name() === name);
 }

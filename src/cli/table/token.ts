@@ -12,7 +12,7 @@ export function addToken(program: Command, does: Does): void {
   token
     .command('create')
     .description('make a token and print it, this once: only its hash is kept')
-    .requiredOption('--name <name>', 'what it is for, in 1 to 100 characters')
+    .requiredOption('--name <text>', 'what it is for, in 1 to 100 characters')
     .option(
       '--scope <scope...>',
       'what it may do: read (usage, limits), reserve (spend), admin (everything) (default: reserve)',
@@ -52,7 +52,7 @@ export function addToken(program: Command, does: Does): void {
         'tokenctl token revoke "python backend"',
         'tokenctl token revoke tkc_4fQx9TzA --yes',
       ) +
-        '\nAsks for the name of the token; without a terminal it needs --yes (exit 5).\nA name that several tokens have is refused with their prefixes. Exits 1 when there is no such token,\nor it was revoked already.',
+        '\nAsks for the name of the token; without a terminal it needs --yes (exit 5).\nA name that several tokens have is refused with their prefixes.\nExits 1 when there is no such token, or it was revoked already.',
     )
     .action(
       does(async (context, named, options) =>

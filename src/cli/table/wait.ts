@@ -15,7 +15,7 @@ export function addWait(program: Command, does: Does): void {
         'tokenctl wait --ai-type imperium --tokens 500 && run-the-batch',
         'tokenctl wait --below 80% --timeout 2h',
       ) +
-        '\nReserves nothing, so another may be faster. Exits 0 when it would pass, 3 after the time-out,\n2 at once when it can never pass, 4 when the database was lost until the time-out.',
+        '\nReserves nothing, so another may be faster. Exits 0 when it would pass, 3 after\nthe time-out, 2 at once when it can never pass, 4 when the database was lost\nuntil the time-out.',
     )
     .action(
       does(async (context, options) =>

@@ -3,7 +3,7 @@ import { ownLimits, type Limits } from '../../budget/limits.ts';
 import type { Reason, Verdict } from '../../budget/verdict.ts';
 import type { StatusReport } from '../../ledger/status.ts';
 import type { Screen } from '../output.ts';
-import { count, counted, duration, hang, timeText } from './text.ts';
+import { count, counted, duration, fixLine, hang, timeText } from './text.ts';
 
 /** One rule of an admission, passed or broken, with its arithmetic. */
 export interface RuleLine {
@@ -49,19 +49,15 @@ export function ruleLines(
 }
 
 /** A denial in one word and why, then each thing to do. */
-export function denialLines(
-  { reasons }: Verdict,
-  when: string,
-  { colors, symbols, width }: Screen,
-): string[] {
+export function denialLines({ reasons }: Verdict, when: string, screen: Screen): string[] {
+  const { colors, symbols, width } = screen;
   const [first = '', ...rest] = hang('DENIED: ', when, width);
   const fixes = [...new Set(reasons.flatMap(({ fix }) => (fix === null ? [] : [fix])))];
   return [
     `${colors.red('DENIED')}${first.slice('DENIED'.length)}`,
     ...rest,
-    // A command stays whole, so that it can be copied.
     ...fixes.flatMap((fix) =>
-      hang(`  ${symbols.arrow} `, fix, fix.startsWith('tokenctl ') ? Infinity : width),
+      fix.includes('tokenctl ') ? [fixLine(fix, screen)] : hang(`  ${symbols.arrow} `, fix, width),
     ),
   ];
 }

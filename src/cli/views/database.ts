@@ -3,7 +3,7 @@ import type { MigrationReport } from '../../ledger/schema/report.ts';
 import type { Difference } from '../../ledger/verify.ts';
 import type { Screen } from '../output.ts';
 import { grid } from './grid.ts';
-import { count, counted, sizeText, timeText } from './text.ts';
+import { count, counted, fixLine, sizeText, timeText } from './text.ts';
 
 export function migrationView(report: MigrationReport, location: string, screen: Screen): string {
   const { created, applied, adopted, dryRun, upToDate } = report;
@@ -21,7 +21,7 @@ export function migrationView(report: MigrationReport, location: string, screen:
     lines.push(`${counted(adopted.logs, 'log row')} of older tables ${was(adopted.logs)} counted.`);
     if (adopted.months.length > 0) lines.push('', ...adoptedTable(adopted.months, screen));
     const fixes = adopted.months.flatMap(({ fix }) => (fix === null ? [] : [fix]));
-    lines.push(...fixes.map((fix) => `  ${screen.symbols.arrow} ${fix}`));
+    lines.push(...fixes.map((fix) => fixLine(fix, screen)));
   }
   if (dryRun) lines.push('Nothing was changed, because of --dry-run.');
   return lines.join('\n');
@@ -83,7 +83,7 @@ export function verifyView(
     ]),
     screen,
   );
-  const fix = repaired ? [] : [`  ${screen.symbols.arrow} tokenctl db verify --repair`];
+  const fix = repaired ? [] : [fixLine('tokenctl db verify --repair', screen)];
   return [head, '', ...rows, ...fix].join('\n');
 }
 

@@ -1,6 +1,6 @@
 import type { Screen } from '../output.ts';
 import type { Check } from '../doctor/check.ts';
-import { counted, hang } from './text.ts';
+import { counted, fixLine, hang } from './text.ts';
 
 const WIDTH = 14;
 
@@ -19,8 +19,7 @@ export function doctorView(checks: readonly Check[], screen: Screen): string {
     return [
       `${paint(text)}${first.slice(text.length)}`,
       ...rest,
-      // A command stays whole, so that it can be copied.
-      ...(fix === null ? [] : [`     ${symbols.arrow} ${fix}`]),
+      ...(fix === null ? [] : [fixLine(fix, screen, 5)]),
     ];
   });
   const problems = checks.filter(({ state }) => state === 'problem').length;

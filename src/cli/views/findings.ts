@@ -1,10 +1,10 @@
 import type { Finding } from '../../budget/finding.ts';
 import type { Screen } from '../output.ts';
-import { hang } from './text.ts';
+import { fixLine, hang } from './text.ts';
 
 /** What contradicts itself, each with the command that mends it. */
 export function findingLines(findings: readonly Finding[], screen: Screen): string[] {
-  const { colors, symbols, width } = screen;
+  const { colors, width } = screen;
   return findings.flatMap(({ severity, message, fix }) => {
     const lead = severity === 'problem' ? 'problem: ' : 'note: ';
     const lines = hang(lead, message, width);
@@ -13,8 +13,7 @@ export function findingLines(findings: readonly Finding[], screen: Screen): stri
     return [
       `${paint(lead.trimEnd())}${first.slice(lead.trimEnd().length)}`,
       ...rest,
-      // A command stays whole, so that it can be copied.
-      ...(fix === null ? [] : [`  ${symbols.arrow} ${fix}`]),
+      ...(fix === null ? [] : [fixLine(fix, screen)]),
     ];
   });
 }

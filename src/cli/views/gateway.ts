@@ -4,12 +4,15 @@ import { count } from './text.ts';
 
 /** What `gateway --json` prints once it listens. */
 export interface GatewayDocument {
+  /** Where it listens. */
   readonly url: string;
+  /** The API behind it. */
   readonly upstream: string;
   /** Of calls that name none. */
   readonly aiType: string | null;
   /** Clients bring tokens of tokenctl, not the provider's key. */
   readonly requireToken: boolean;
+  /** Without its password. */
   readonly database: string;
 }
 

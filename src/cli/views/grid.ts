@@ -1,6 +1,7 @@
 import CliTable from 'cli-table3';
 import type { Screen } from '../output.ts';
 import { fitColumns, type Cell, type Column } from './table.ts';
+import { hang } from './text.ts';
 
 /**
  * A table whose flexible columns wrap where the screen is narrow: for the screens of history and
@@ -14,7 +15,8 @@ export function grid(
   const cells = rows.map((row) =>
     row.map((cell): Cell => (typeof cell === 'string' ? { text: cell } : cell)),
   );
-  const { shown, widths } = fitColumns(columns, cells, width);
+  const { fits, shown, widths } = fitColumns(columns, cells, width);
+  if (!fits) return stacked(columns, cells, shown, width);
   const layout = new CliTable({
     chars: NO_LINES,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': GAP },
@@ -35,6 +37,26 @@ export function grid(
     .toString()
     .split('\n')
     .map((line) => line.trimEnd());
+}
+
+/** Each row on lines of its own, where the screen is too narrow for columns: the terminal would cut numbers. */
+function stacked(
+  columns: readonly Column[],
+  rows: readonly (readonly Cell[])[],
+  shown: readonly number[],
+  width: number,
+): string[] {
+  const [name = 0, ...others] = shown;
+  return rows.flatMap((row) => {
+    const text = (index: number): string => row[index]?.text ?? '';
+    const filled = others.filter((index) => text(index) !== '');
+    return [
+      ...hang('', text(name), width),
+      ...filled.flatMap((index) =>
+        hang('  ', `${columns[index]?.title ?? ''}: ${text(index)}`, width),
+      ),
+    ];
+  });
 }
 
 const GAP = 2;

@@ -1,5 +1,7 @@
+import type { IsoTime } from '../../budget/windows.ts';
 import { count, counted, timeText } from './text.ts';
 
+/** What `import --json` prints. */
 export interface ImportSummary {
   readonly file: string;
   readonly rows: number;
@@ -9,8 +11,10 @@ export interface ImportSummary {
   readonly aiTypes: readonly string[];
   readonly inputTokens: number;
   readonly outputTokens: number;
-  readonly from: string | null;
-  readonly to: string | null;
+  /** The time of the first and of the last row; null where there is none. */
+  readonly from: IsoTime | null;
+  readonly to: IsoTime | null;
+  /** How long it took. */
   readonly ms: number;
 }
 

@@ -9,7 +9,7 @@ import {
 import type { LimitsInForce } from '../../ledger/limits-in-force.ts';
 import type { Screen } from '../output.ts';
 import { grid } from './grid.ts';
-import { count, hang, timeText } from './text.ts';
+import { count, grouped, hang, timeText } from './text.ts';
 
 /** The thresholds as amounts, each shown under the percentage that gives it. */
 const AMOUNT_OF: Partial<Record<LimitKey, keyof Limits>> = {
@@ -75,11 +75,6 @@ function aiTypeLines({ aiTypes }: Settings, screen: Screen): string[] {
     ...hang('', note, screen.width),
     ...grid([{ title: 'AI type' }, ...columns], rows, screen),
   ];
-}
-
-/** Numbers inside a formula, grouped as everywhere else. */
-function grouped(formula: string): string {
-  return formula.replace(/\d{4,}/g, (digits) => count(Number(digits)));
 }
 
 export interface HistoryRow {

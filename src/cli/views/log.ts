@@ -1,12 +1,13 @@
-import type { Verdict } from '../../budget/verdict.ts';
-import { isoTime } from '../../budget/windows.ts';
+import type { Reason, Verdict } from '../../budget/verdict.ts';
+import { isoTime, type IsoTime } from '../../budget/windows.ts';
 import type { LogEntry, RequestState } from '../../ledger/port.ts';
 import type { Screen } from '../output.ts';
 import { count, hang, oneLine, shorten } from './text.ts';
 
-/** One request; what `log --json` and `explain --json` print. */
+/** One request of the log. Amounts are tokens. */
 export interface RequestDocument {
-  readonly time: string;
+  /** When its call was made. */
+  readonly time: IsoTime;
   readonly id: string;
   readonly aiType: string;
   readonly state: RequestState;
@@ -16,7 +17,9 @@ export interface RequestDocument {
   readonly totalTokens: number;
   /** What was reserved, or what a denial asked for; null for what was only logged. */
   readonly requestedTokens: number | null;
+  /** How many items it had, if it was a batch; else 1. */
   readonly items: number;
+  /** How many denials the row stands for; null for what was not denied. */
   readonly deniedCount: number | null;
   readonly model: string | null;
   readonly requestId: string | null;
@@ -25,8 +28,8 @@ export interface RequestDocument {
   readonly error: string | null;
   /** Why the model stopped, in the provider's words. */
   readonly stopReason: string | null;
-  readonly expiresAt: string | null;
-  readonly endedAt: string | null;
+  readonly expiresAt: IsoTime | null;
+  readonly endedAt: IsoTime | null;
 }
 
 export function requestDocument(entry: LogEntry): RequestDocument {
@@ -65,7 +68,10 @@ function requestedTokens(entry: LogEntry): number | null {
 export function verdictOf({ verdict }: LogEntry): Verdict | null {
   try {
     const parsed = JSON.parse(verdict ?? '') as Partial<Verdict> | null;
-    const whole = typeof parsed?.estimate?.total === 'number' && Array.isArray(parsed.reasons);
+    const whole =
+      typeof parsed?.estimate?.total === 'number' &&
+      Array.isArray(parsed.reasons) &&
+      parsed.reasons.every((reason: Partial<Reason> | null) => typeof reason?.code === 'string');
     return whole ? (parsed as Verdict) : null;
   } catch {
     return null;

@@ -1,5 +1,6 @@
 import type { MonitorCheck } from '../../app.ts';
-import { isoTime } from '../../budget/windows.ts';
+import type { Percent } from '../../budget/levels.ts';
+import { isoTime, type IsoTime } from '../../budget/windows.ts';
 import type { Alert } from '../../ledger/alerts.ts';
 import type { Binding } from '../../ledger/binding.ts';
 import type { StatusReport } from '../../ledger/status.ts';
@@ -11,11 +12,12 @@ import { count, limitText, percentText } from './text.ts';
 /** One check of the monitor; what `monitor --json` prints, a line each. */
 export interface MonitorLine {
   readonly schemaVersion: 1;
-  readonly time: string;
+  readonly time: IsoTime;
+  /** The database did not answer: only `time` and `error` say something. */
   readonly lost: boolean;
   readonly level: StatusReport['level'] | null;
   /** The month's, of the enforced monthly limit. */
-  readonly percent: number | null;
+  readonly percent: Percent | null;
   readonly used: number | null;
   readonly held: number | null;
   readonly limit: number | null;
@@ -24,17 +26,18 @@ export interface MonitorLine {
   /** What is raised now, and what only holds reach and has not lasted yet; empty when lost. */
   readonly alerts: readonly OpenAlert[];
   /** Since when the database has not answered; null when it does. */
-  readonly lostSince: string | null;
+  readonly lostSince: IsoTime | null;
   readonly error: { readonly code: string; readonly message: string } | null;
 }
 
+/** An alert that is not over. */
 interface OpenAlert {
   readonly level: Alert['level'];
   readonly state: 'pending' | 'raised';
   readonly message: string;
   /** When it was first seen, and raised. */
-  readonly seenAt: string;
-  readonly raisedAt: string | null;
+  readonly seenAt: IsoTime;
+  readonly raisedAt: IsoTime | null;
 }
 
 export function monitorLine({ report, open }: Pick<MonitorCheck, 'report' | 'open'>): MonitorLine {
@@ -61,8 +64,8 @@ export function monitorLine({ report, open }: Pick<MonitorCheck, 'report' | 'ope
 
 /** A check that the database did not answer. */
 export function lostLine(
-  time: string,
-  lostSince: string,
+  time: IsoTime,
+  lostSince: IsoTime,
   { code, message }: { readonly code: string; readonly message: string },
 ): MonitorLine {
   return {

@@ -3,7 +3,9 @@ import type { Screen } from '../output.ts';
 import { grid } from './grid.ts';
 import { count, counted } from './text.ts';
 
+/** What `db prune --json` prints. */
 export interface Pruned {
+  /** The first month that stays, YYYY-MM. */
   readonly before: string;
   readonly dryRun: boolean;
   /** How many rows can be deleted. */

@@ -2,7 +2,7 @@ import type { ResetChange } from '../../ledger/resets.ts';
 import type { PastReset } from '../../store/resets.ts';
 import type { Screen } from '../output.ts';
 import { grid } from './grid.ts';
-import { count, timeText } from './text.ts';
+import { count, fixLine, hang, timeText } from './text.ts';
 
 /** Each window before and after. Holds stay, so they are shown beside. */
 export function resetChangesView(changes: readonly ResetChange[], screen: Screen): string[] {
@@ -27,6 +27,19 @@ export function resetChangesView(changes: readonly ResetChange[], screen: Screen
     ]),
     screen,
   );
+}
+
+/** What was done, and the command that takes it back. */
+export function resetDoneLines(
+  { what, undoable }: { readonly what: string; readonly undoable: boolean },
+  id: number | null,
+  screen: Screen,
+): string[] {
+  if (!undoable || id === null) return [`Done: ${what}.`];
+  return [
+    ...hang('Done: ', `${what}, as reset ${String(id)}. This takes it back:`, screen.width),
+    fixLine(`tokenctl reset --undo ${String(id)}`, screen),
+  ];
 }
 
 export function resetListView(resets: readonly PastReset[], screen: Screen): string {

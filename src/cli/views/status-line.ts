@@ -1,4 +1,5 @@
 import { invalidInput } from '../../budget/errors.ts';
+import { LEVELS } from '../../budget/levels.ts';
 import { WINDOW_KINDS } from '../../budget/windows.ts';
 import type { StatusReport } from '../../ledger/status.ts';
 import type { WindowStatus } from '../../ledger/window-status.ts';
@@ -10,30 +11,66 @@ type Value = (report: StatusReport) => string;
 
 const ABSENT = '-';
 
-const WINDOW_VALUES: Readonly<Record<string, (row: WindowStatus, nowMs: number) => string>> = {
-  used: ({ used }) => String(used),
-  held: ({ held }) => String(held),
-  limit: ({ limit }) => (limit === null ? 'off' : String(limit)),
-  left: ({ remaining }) => (remaining === null ? ABSENT : String(remaining)),
-  percent: ({ percent }) => percentOf(percent),
-  resets_in: ({ resetsAt }, nowMs) => duration(Date.parse(resetsAt) - nowMs),
+interface WindowField {
+  readonly about: string;
+  readonly value: (row: WindowStatus, nowMs: number) => string;
+}
+
+const WINDOW_FIELDS: Readonly<Record<string, WindowField>> = {
+  used: { about: 'tokens used', value: ({ used }) => String(used) },
+  held: { about: 'tokens held', value: ({ held }) => String(held) },
+  limit: {
+    about: 'the limit, or off',
+    value: ({ limit }) => (limit === null ? 'off' : String(limit)),
+  },
+  left: {
+    about: 'tokens left',
+    value: ({ remaining }) => (remaining === null ? ABSENT : String(remaining)),
+  },
+  percent: { about: 'used and held of the limit', value: ({ percent }) => percentOf(percent) },
+  resets_in: {
+    about: 'the time until it resets',
+    value: ({ resetsAt }, nowMs) => duration(Date.parse(resetsAt) - nowMs),
+  },
 };
 
-const VALUES: Readonly<Record<string, Value>> = {
-  level: ({ level }) => level,
-  percent: windowValue('month', 'percent'),
-  ...Object.fromEntries(
-    WINDOW_KINDS.flatMap((kind) =>
-      Object.keys(WINDOW_VALUES).map((field) => [`${kind}.${field}`, windowValue(kind, field)]),
-    ),
+interface Placeholder {
+  /** Without its braces. */
+  readonly name: string;
+  readonly about: string;
+  readonly value: Value;
+}
+
+/** Every placeholder but those of an AI type. */
+export const PLACEHOLDERS: readonly Placeholder[] = [
+  { name: 'level', about: LEVELS.join(', '), value: ({ level }) => level },
+  { name: 'percent', about: "the month's", value: windowValue('month', 'percent') },
+  ...WINDOW_KINDS.flatMap((kind) =>
+    Object.entries(WINDOW_FIELDS).map(([field, { about }]) => ({
+      name: `${kind}.${field}`,
+      about: `${kind}: ${about}`,
+      value: windowValue(kind, field),
+    })),
   ),
-  'binding.window': ({ binding }) => binding?.window ?? ABSENT,
-  largest: ({ largestAdmissible: largest }) => (largest === null ? ABSENT : String(largest)),
-  last_log_age: ({ lastLogAt, time }) =>
-    lastLogAt === null ? ABSENT : duration(Date.parse(time) - Date.parse(lastLogAt)),
-};
+  {
+    name: 'binding.window',
+    about: 'what binds first',
+    value: ({ binding }) => binding?.window ?? ABSENT,
+  },
+  {
+    name: 'largest',
+    about: 'the largest request that passes now',
+    value: ({ largestAdmissible: largest }) => (largest === null ? ABSENT : String(largest)),
+  },
+  {
+    name: 'last_log_age',
+    about: 'how old the newest log row is',
+    value: ({ lastLogAt, time }) =>
+      lastLogAt === null ? ABSENT : duration(Date.parse(time) - Date.parse(lastLogAt)),
+  },
+];
 
-const KNOWN = `level, percent, month|day|hour.${Object.keys(WINDOW_VALUES).join('|')}, binding.window, largest, last_log_age, ai:TYPE.used|percent`;
+const KNOWN = `level, percent, month|day|hour.${Object.keys(WINDOW_FIELDS).join('|')}, binding.window, largest, last_log_age, ai:TYPE.used|percent`;
 
 /**
  * Reads a template: `{month.left}` stands for a value, `{{` and `}}` for the braces themselves.
@@ -60,8 +97,8 @@ export function parseStatusLine(template: string): Value {
 const EXAMPLE = "for example: --format '{level} {month.percent}'";
 
 function valueOf(name: string): Value {
-  const known = Object.hasOwn(VALUES, name) ? VALUES[name] : undefined;
-  if (known !== undefined) return known;
+  const known = PLACEHOLDERS.find((each) => each.name === name);
+  if (known !== undefined) return known.value;
   const [, aiType, field] =
     /^ai:([a-z0-9][a-z0-9_.-]*)\.(used|percent)$/.exec(name.toLowerCase()) ?? [];
   if (aiType === undefined) {
@@ -76,8 +113,8 @@ function valueOf(name: string): Value {
 function windowValue(kind: WindowStatus['window'], field: string): Value {
   return ({ windows, time }) => {
     const row = windows.find(({ scope, window }) => scope === 'global' && window === kind);
-    const value = WINDOW_VALUES[field];
-    return row === undefined || value === undefined ? ABSENT : value(row, Date.parse(time));
+    const known = WINDOW_FIELDS[field];
+    return row === undefined || known === undefined ? ABSENT : known.value(row, Date.parse(time));
   };
 }
 

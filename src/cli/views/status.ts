@@ -41,28 +41,40 @@ function levelPaint(level: Level, colors: Screen['colors']): (text: string) => s
   }[level];
 }
 
-function labelled(label: string, text: string, { width }: Screen): string[] {
+/** Text behind a label, wrapped under itself. */
+export function labelled(label: string, text: string, { width }: Screen): string[] {
   return hang(label.padEnd(LEAD), text, width);
 }
 
 /** Are we blocked, by what, and until when. */
 function summary(report: StatusReport, screen: Screen, nowMs: number): string[] {
+  const lines = levelLines(report, screen);
+  return report.month === null ? [...lines, ...passesLines(report, screen, nowMs)] : lines;
+}
+
+/** The level, and how much of the month is taken. */
+export function levelLines(report: StatusReport, screen: Screen): string[] {
   const { level, month } = report;
-  const { colors } = screen;
   const word = level.toUpperCase();
   const share = `${word}  ${shareText(report)} in ${month ?? report.time.slice(0, 7)}`;
-  const paint = levelPaint(level, colors);
-  const lines = labelled('Level', share, screen).map((line) =>
-    line.replace(word, () => paint(word)),
-  );
-  if (month !== null) return lines;
+  const paint = levelPaint(level, screen.colors);
+  return labelled('Level', share, screen).map((line) => line.replace(word, () => paint(word)));
+}
+
+/** What the level does to requests, and the largest that passes. */
+export function passesLines(report: StatusReport, screen: Screen, nowMs: number): string[] {
+  const { colors } = screen;
   const meaning = meaningOf(report, screen, nowMs);
-  if (meaning !== null) lines.push(...labelled('', meaning, screen).filter((line) => line !== ''));
+  const lines = meaning === null ? [] : labelled('', meaning, screen).filter((line) => line !== '');
   // The emergency stop has said it all.
-  if (level === 'emergency') return lines;
+  if (report.level === 'emergency') return lines;
   const blocked = report.largestAdmissible === 0 ? colors.red : (text: string) => text;
   const [first = '', ...rest] = labelled('Largest', bindingText(report, nowMs), screen);
-  return [...lines, first.slice(0, LEAD) + blocked(first.slice(LEAD)), ...rest.map(blocked)];
+  return [
+    ...lines,
+    first.slice(0, LEAD) + blocked(first.slice(LEAD)),
+    ...rest.map((line) => blocked(line)),
+  ];
 }
 
 /** What the level does to requests; null where it does nothing. */
@@ -107,27 +119,42 @@ function takenOf(row: WindowStatus | undefined): number {
 
 /** How fast it goes, when it runs out, and when it comes back. */
 function pace(report: StatusReport, screen: Screen, nowMs: number): string[] {
-  const { burnRate, lastLogAt, rates, windows } = report;
-  const line = (label: string, text: string): string[] => labelled(label, text, screen);
+  const resets = report.windows
+    .filter(({ scope }) => scope === 'global')
+    .toReversed()
+    .map(({ window, resetsAt }) => `${window} ${localTimeText(resetsAt, screen, nowMs)}`);
+  const { runsOut, burnRate, rates, lastLog } = paceParts(report, screen, nowMs);
+  return [
+    ...labelled('Resets at', resets.join(', '), screen),
+    ...[...runsOut, ...burnRate, ...rates, ...lastLog],
+  ];
+}
+
+/** The lines of each, in the order in which they are shown. */
+export interface PaceParts {
+  readonly runsOut: string[];
+  readonly burnRate: string[];
+  readonly rates: string[];
+  readonly lastLog: string[];
+}
+
+/** When it runs out, how fast it goes, and how old the last log is. */
+export function paceParts(report: StatusReport, screen: Screen, nowMs: number): PaceParts {
+  const { burnRate, lastLogAt, rates } = report;
   const requests = rates.map(({ window, requests: made, limit }) => {
     const of = limit === null ? '' : ` of ${count(limit)}`;
     return `${count(made)}${of} requests ${window === 'minute' ? 'in the last 60 s' : 'today'}`;
   });
-  const resets = windows
-    .filter(({ scope }) => scope === 'global')
-    .toReversed()
-    .map(({ window, resetsAt }) => `${window} ${localTimeText(resetsAt, screen, nowMs)}`);
   const last =
     lastLogAt === null
       ? 'none yet'
       : `${duration(nowMs - Date.parse(lastLogAt))} ago, ${localTimeText(lastLogAt, screen, nowMs)}`;
-  return [
-    ...line('Resets at', resets.join(', ')),
-    ...line('Runs out', runsOutText(report, screen, nowMs)),
-    ...line('Burn rate', burnText(burnRate)),
-    ...line('Rates', requests.join(', ')),
-    ...line('Last log', last),
-  ];
+  return {
+    runsOut: labelled('Runs out', runsOutText(report, screen, nowMs), screen),
+    burnRate: labelled('Burn rate', burnText(burnRate), screen),
+    rates: labelled('Rates', requests.join(', '), screen),
+    lastLog: labelled('Last log', last, screen),
+  };
 }
 
 function burnText({ lastHour, lastDay }: StatusReport['burnRate']): string {

@@ -24,12 +24,19 @@ export interface Cell {
 const GAP = 2;
 const NARROWEST_FLEXIBLE = 18;
 
-/** Which columns fit, and how wide each is: numbers are never cut, expendable columns go first. */
+/**
+ * Which columns fit, and how wide each is: numbers are never cut, expendable columns go first. Not even
+ * those that always stay fit where the screen is very narrow.
+ */
 export function fitColumns(
   columns: readonly Column[],
   cells: readonly (readonly Cell[])[],
   width: number,
-): { readonly shown: readonly number[]; readonly widths: readonly number[] } {
+): {
+  readonly fits: boolean;
+  readonly shown: readonly number[];
+  readonly widths: readonly number[];
+} {
   const natural = columns.map((column, index) =>
     Math.max(column.title.length, ...cells.map((row) => row[index]?.text.length ?? 0)),
   );
@@ -56,7 +63,7 @@ export function fitColumns(
     missing -= whole - narrowed;
     widths[place] = narrowed;
   }
-  return { shown, widths };
+  return { fits: missing <= 0, shown, widths };
 }
 
 /** A table without lines, as wide as its data. */

@@ -1,15 +1,14 @@
+import { count, limitText } from '../../budget/tokens.ts';
+import { isoTime } from '../../budget/windows.ts';
 import type { Screen } from '../output.ts';
 
 /** Words and numbers as every screen writes them. Pure. */
 
-/** 18059974 → '18,059,974'. Not Intl: building a formatter costs more than a whole view. */
-export function count(value: number): string {
-  return String(value).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
-}
+export { count, limitText };
 
-/** A limit, or 'off'. */
-export function limitText(limit: number | null): string {
-  return limit === null ? 'off' : count(limit);
+/** Numbers inside a formula, grouped as everywhere else. */
+export function grouped(formula: string): string {
+  return formula.replace(/\d{4,}/g, (digits) => count(Number(digits)));
 }
 
 /** `1 request`, `2 requests`. */
@@ -77,6 +76,17 @@ export function localTimeText(iso: string, { utcOffsetMinutes }: Screen, nowMs: 
   return `${here} ${together(`(${utcDate}${utc.clock} UTC)`)}`;
 }
 
+/** '09:54:20 UTC+1' by the local clock, or '09:54 UTC+1'. */
+export function clockText(
+  atMs: number,
+  { utcOffsetMinutes }: Screen,
+  precision: 'minutes' | 'seconds',
+): string {
+  const offset = utcOffsetMinutes?.(atMs) ?? 0;
+  const clock = isoTime(atMs + offset * 60_000).slice(11, precision === 'minutes' ? 16 : 19);
+  return `${clock} ${offset === 0 ? 'UTC' : zoneText(offset)}`;
+}
+
 function minuteText(atMs: number, offset: number): { date: string; clock: string } {
   const shifted = new Date(atMs + offset * 60_000).toISOString();
   return { date: shifted.slice(0, 10), clock: shifted.slice(11, 16) };
@@ -104,6 +114,16 @@ function together(text: string): string {
 }
 
 const NO_BREAK = '\u00a0';
+
+/** What to do next, under what it mends. It stays on one line, so that a command can be copied. */
+export function fixLine(fix: string, { symbols, suggest }: Screen, indent = 2): string {
+  return `${' '.repeat(indent)}${symbols.arrow} ${suggest === undefined ? fix : suggest(fix)}`;
+}
+
+/** Text that is never wrapped, such as a time: with plain spaces. */
+export function unwrapped(text: string): string {
+  return text.replaceAll(NO_BREAK, ' ');
+}
 
 /** Another program's text as one line: nothing in it can move the cursor or break a line. */
 export function oneLine(text: string): string {

@@ -38,7 +38,7 @@ export function schemaStatus(
 }
 
 /** @throws database_missing, database_not_migrated, database_newer unless the schema is current */
-export function requireCurrent(status: SchemaStatus, location: string, flag: string): void {
+export function requireCurrent(status: SchemaStatus, location: string, flag = ''): void {
   const migrate = `tokenctl db migrate ${flag}`.trim();
   switch (status.state) {
     case 'current':

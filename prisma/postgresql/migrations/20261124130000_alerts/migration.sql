@@ -1,6 +1,7 @@
 -- Alerts: what was raised, and the outbox of their deliveries.
 --
 -- No version has written the table that the first migration made.
+DROP INDEX "alerts_raised_at_ms_idx";
 DROP TABLE "alerts";
 
 -- CreateTable

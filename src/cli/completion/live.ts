@@ -1,0 +1,82 @@
+import type { App } from '../../app.ts';
+import { exists } from '../../platform/files.ts';
+import { targetOf, type CommandContext } from '../context.ts';
+
+/** What may stand on a line. */
+export interface Candidate {
+  readonly value: string;
+  /** A short description; may be empty. */
+  readonly about: string;
+}
+
+/** Values that only the database knows. Where it can't be asked in a moment there are none. */
+export interface LiveValues {
+  /** The AI types of this month, and those that have limits of their own. */
+  aiTypes(): Promise<string[]>;
+  /** The resets that can be undone. */
+  resets(): Promise<Candidate[]>;
+  /** The revisions of the limits. */
+  revisions(): Promise<Candidate[]>;
+  /** The access tokens that can be revoked. */
+  tokens(): Promise<Candidate[]>;
+}
+
+/** Half a second for a transaction: with connecting and hanging up it stays within one. */
+const TIMEOUT_MS = 500;
+
+/** @param context with the `--database` and `--config` of the line that is completed */
+export function liveValues(context: CommandContext): LiveValues {
+  return {
+    aiTypes: () =>
+      ask(context, async (app) => {
+        const { aiTypes, windows } = await app.status();
+        const scopes = windows.map(({ scope }) => scope).filter((scope) => scope !== 'global');
+        return [...aiTypes.map(({ aiType }) => aiType), ...scopes];
+      }),
+    resets: () =>
+      ask(context, async (app) =>
+        (await app.resets()).flatMap(({ id, at, reason, undone }) =>
+          undone ? [] : [{ value: String(id), about: aboutChange(at, reason) }],
+        ),
+      ),
+    revisions: () =>
+      ask(context, async (app) =>
+        (await app.limitHistory()).map(({ revision, at, reason }) => ({
+          value: String(revision),
+          about: aboutChange(at, reason),
+        })),
+      ),
+    tokens: () =>
+      ask(context, async (app) =>
+        (await app.tokens()).flatMap(({ prefix, name, revokedAtMs }) =>
+          revokedAtMs === null ? [{ value: prefix, about: name }] : [],
+        ),
+      ),
+  };
+}
+
+/** Nothing is created, migrated, or said: a prompt is no place for what `tokenctl status` would tell. */
+async function ask<T>(context: CommandContext, read: (app: App) => Promise<T[]>): Promise<T[]> {
+  try {
+    const { target } = await targetOf(context);
+    if (target.kind === 'sqlite' && !exists(target.url)) return [];
+    const { openApp } = await import('../../app.ts');
+    const app = await openApp({
+      // The default file would be brought up to date.
+      target: { ...target, source: 'flag' },
+      runtime: context.runtime,
+      timeoutMs: TIMEOUT_MS,
+    });
+    try {
+      return await read(app);
+    } finally {
+      await app.close();
+    }
+  } catch {
+    return [];
+  }
+}
+
+function aboutChange(at: string, reason: string | null): string {
+  return reason === null ? at : `${at} ${reason}`;
+}

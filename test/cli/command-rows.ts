@@ -1,0 +1,198 @@
+/** Every command of the command line, how it is run, and what it then prints. */
+import { DENIED_REQUEST, PLAIN_REQUEST, TOKEN } from '../support/prepared.ts';
+import type { DocumentName } from '../support/schemas.ts';
+
+export interface Run {
+  readonly args: readonly string[];
+  readonly document: DocumentName;
+  /** The exit code; 0 by default. */
+  readonly code?: number;
+  /** What it reads from standard input. */
+  readonly input?: string;
+  /** What differs on PostgreSQL. */
+  readonly onPostgres?: Pick<Run, 'document' | 'code'>;
+}
+
+export interface CommandRow {
+  /** The words that name it; empty for tokenctl itself. */
+  readonly command: string;
+  /** The exit code without arguments; 'stays' when it goes on until it is stopped. */
+  readonly bare: number | 'stays';
+  /** Ways to run it on a database that is in use, none of which stays; none for a group of commands. */
+  readonly runs: readonly Run[];
+  /** What the first of them does where there is no database; the exit code 4 and an error by default. */
+  readonly lost?: Partial<Record<'sqlite' | 'postgresql', Pick<Run, 'document' | 'code'>>>;
+}
+
+const USAGE_LOG = 'timestamp,input,output\n2025-01-02 03:04:05,400,212\n';
+const request = ['--ai-type', 'imperium', '--tokens', '10'];
+
+const run = (args: string, document: DocumentName, rest: Partial<Run> = {}): Run => ({
+  args: args.split(' ').filter((word) => word !== ''),
+  document,
+  ...rest,
+});
+const onBoth = (document: DocumentName, code = 4): NonNullable<CommandRow['lost']> => ({
+  sqlite: { document, code },
+  postgresql: { document, code },
+});
+
+export const COMMANDS: readonly CommandRow[] = [
+  { command: '', bare: 2, runs: [] },
+  {
+    command: 'status',
+    bare: 0,
+    runs: [
+      run('', 'status'),
+      run('--ai-type sandbox', 'status'),
+      run('--month 2025-01', 'status'),
+      run('--nagios', 'status'),
+    ],
+  },
+  {
+    command: 'check',
+    bare: 2,
+    runs: [
+      { args: request, document: 'verdict' },
+      run('--ai-type imperium --tokens 5000', 'verdict', { code: 3 }),
+      run('--ai-type imperium --prompt-file - --max-tokens 5', 'verdict', { input: 'Hello' }),
+    ],
+    lost: onBoth('verdict'),
+  },
+  {
+    command: 'wait',
+    bare: 2,
+    runs: [
+      { args: [...request, '--timeout', '1s'], document: 'wait' },
+      run('--below 100%', 'wait'),
+      run('--ai-type imperium --tokens 5000', 'wait', { code: 2 }),
+    ],
+  },
+  { command: 'log', bare: 0, runs: [run('', 'log'), run('--model none', 'log')] },
+  {
+    command: 'explain',
+    bare: 2,
+    runs: [
+      run(DENIED_REQUEST, 'explain'),
+      run(PLAIN_REQUEST, 'explain'),
+      run('nobody', 'error', { code: 1 }),
+    ],
+  },
+  { command: 'limits', bare: 0, runs: [run('', 'limits')] },
+  {
+    command: 'limits set',
+    bare: 2,
+    runs: [
+      run('hourly=5000', 'limits-change'),
+      run('hourly=5001 --dry-run', 'limits-change'),
+      run('monthly=40000 --ai-type sandbox', 'limits-change'),
+    ],
+  },
+  {
+    command: 'limits unset',
+    bare: 2,
+    runs: [run('monthly --ai-type sandbox', 'limits-change')],
+  },
+  {
+    command: 'limits apply',
+    bare: 2,
+    runs: [
+      run('--profile default', 'limits-change'),
+      run('--file - --prune', 'limits-change', { input: '{"hourly": "3%"}' }),
+    ],
+  },
+  { command: 'limits export', bare: 0, runs: [run('', 'limits-export')] },
+  { command: 'limits rollback', bare: 2, runs: [run('1', 'limits-change')] },
+  { command: 'limits lint', bare: 0, runs: [run('', 'limits-lint')] },
+  { command: 'limits history', bare: 0, runs: [run('', 'limits-history')] },
+  {
+    command: 'reset',
+    bare: 2,
+    runs: [
+      run('--reason test --yes', 'reset'),
+      run('--reason test --ai-type imperium --window hour --dry-run', 'reset'),
+      run('--undo 1 --yes', 'reset'),
+      run('--list', 'resets'),
+      run('--reason test', 'error', { code: 5 }),
+    ],
+  },
+  {
+    command: 'import',
+    bare: 2,
+    runs: [run('- --ai-type conquest', 'import', { input: USAGE_LOG })],
+  },
+  {
+    command: 'monitor',
+    bare: 'stays',
+    runs: [run('--once', 'monitor-line')],
+    lost: onBoth('monitor-line'),
+  },
+  // It has tests of its own, among them those of a lost database (test/server, gateway.test.ts).
+  { command: 'gateway', bare: 'stays', runs: [] },
+  { command: 'token', bare: 2, runs: [] },
+  {
+    command: 'token create',
+    bare: 2,
+    runs: [
+      run('--name ci', 'token-create'),
+      run('--name ci --scope read reserve --ai-type imperium --expires never', 'token-create'),
+    ],
+  },
+  { command: 'token list', bare: 0, runs: [run('', 'tokens')] },
+  {
+    command: 'token revoke',
+    bare: 2,
+    runs: [
+      run(`${TOKEN} --dry-run`, 'token-revoke'),
+      run(TOKEN, 'error', { code: 5 }),
+      run(`${TOKEN} --yes`, 'token-revoke'),
+      run('nobody --yes', 'error', { code: 1 }),
+    ],
+  },
+  { command: 'db', bare: 2, runs: [] },
+  {
+    command: 'db migrate',
+    bare: 0,
+    runs: [run('--dry-run', 'db-migrate')],
+    lost: { sqlite: { document: 'db-migrate', code: 0 } },
+  },
+  { command: 'db verify', bare: 0, runs: [run('', 'db-verify'), run('--repair', 'db-verify')] },
+  {
+    command: 'db info',
+    bare: 0,
+    runs: [run('', 'db-info')],
+    lost: { sqlite: { document: 'db-info', code: 4 } },
+  },
+  {
+    command: 'db backup',
+    bare: 2,
+    runs: [
+      // There is no pg_dump where the tests run it.
+      run('copy.db', 'db-backup', { onPostgres: { document: 'error', code: 1 } }),
+    ],
+  },
+  {
+    command: 'db prune',
+    bare: 2,
+    runs: [
+      run('--before 2025-02 --yes', 'db-prune'),
+      run('--before 2025-02 --dry-run', 'db-prune'),
+      run('--before 2025-02', 'error', { code: 5 }),
+    ],
+  },
+  {
+    command: 'completion',
+    bare: 2,
+    runs: [run('bash', 'completion'), run('fish', 'completion')],
+    lost: onBoth('completion', 0),
+  },
+  {
+    command: 'help',
+    bare: 0,
+    runs: ['exit-codes', 'environment', 'formats', 'limits'].map((topic) =>
+      run(topic, 'help-topic'),
+    ),
+    lost: onBoth('help-topic', 0),
+  },
+  { command: 'doctor', bare: 0, runs: [run('', 'doctor')], lost: onBoth('doctor') },
+];
