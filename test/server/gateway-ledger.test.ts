@@ -75,7 +75,7 @@ describe('while the ledger is lost, calls are answered with 503 and nothing is s
     const cli = temporaryCli();
     const { code, stdout, stderr } = await cli.run(['gateway', '--database', './none.db']);
     expect([code, stdout]).toEqual([4, '']);
-    expect(stderr).toContain('tokenctl db migrate');
+    expect(stderr).toContain('tokenctl --database ./none.db db migrate');
   });
 });
 

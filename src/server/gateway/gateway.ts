@@ -31,7 +31,7 @@ export class Gateway {
   readonly #options: GatewayOptions;
   readonly #server: Server;
   /** Open requests: each until its reservation has ended. */
-  readonly #open = new Map<Promise<void>, ServerResponse>();
+  readonly #open = new Set<Promise<void>>();
   /** The answer that is due on a connection. */
   readonly #due = new WeakMap<Duplex, ServerResponse>();
 
@@ -79,12 +79,10 @@ export class Gateway {
   async stop(cutShort: AbortSignal): Promise<void> {
     const closed = once(this.#server, 'close');
     this.#server.close();
-    const cut = (): void => {
-      for (const response of this.#open.values()) response.destroy();
-    };
+    const cut = (): void => this.#server.closeAllConnections();
     cutShort.addEventListener('abort', cut);
     if (cutShort.aborted) cut();
-    while (this.#open.size > 0) await Promise.race(this.#open.keys());
+    while (this.#open.size > 0) await Promise.race(this.#open);
     cutShort.removeEventListener('abort', cut);
     this.#server.closeAllConnections();
     await closed;
@@ -108,7 +106,7 @@ export class Gateway {
         response.destroy();
       })
       .finally(() => this.#open.delete(work));
-    this.#open.set(work, response);
+    this.#open.add(work);
   }
 
   /** A request that is no HTTP, or came too slowly. */
