@@ -50,9 +50,9 @@ module.exports = {
       to: { path: '^src/cli/' },
     },
     {
-      name: 'server-only-from-the-serve-command',
+      name: 'server-only-from-the-commands-that-serve',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(server/|cli/commands/serve\\.ts$)' },
+      from: { path: '^src/', pathNot: '^src/(server/|cli/(commands|views)/(serve|gateway)\\.ts$)' },
       to: { path: '^src/server/' },
     },
     {

@@ -11,15 +11,21 @@ const common: UserConfig = {
 };
 
 /**
- * What every start of the command line needs, with what it imports: one file, as opening a file costs
- * more than reading it. What only some commands need (Prisma Client, PostgreSQL, zod, YAML, CSV, spinners,
- * completion and help topics) stays outside.
+ * What every start of the command line needs: one file, as opening a file costs more than reading it.
+ * And what status and check need beside it: another. What only other commands need stays outside, as
+ * parsing it costs a start, too (Prisma Client, PostgreSQL, zod, YAML, tables, spinners, …).
  */
 const atStart = [
-  /src[\\/](cli[\\/](?!completion|topics|live|views[\\/]live|commands[\\/](complet|help))|platform[\\/]|app\.ts|version\.ts)/,
-  /src[\\/]config[\\/](?!schema|limits-file)/,
+  /src[\\/]cli[\\/](main|program|output|exit-codes|failure|suggestions|table[\\/].*|views[\\/]text)\.ts/,
+  /src[\\/](version|config[\\/]database|platform[\\/](process|program|runtime|warning))\.ts/,
+  /src[\\/]budget[\\/](errors|tokens|windows)\.ts/,
+];
+const atStatus = [
+  /src[\\/](app|cli[\\/]context|config[\\/]file|platform[\\/](directories|files))\.ts/,
+  /src[\\/]cli[\\/]commands[\\/](status|check)\.ts/,
+  /src[\\/]cli[\\/]views[\\/](ai-types|binding|check|findings|nagios|status|table|windows)\.ts/,
   /src[\\/]budget[\\/](?!estimate|prompt-content|rejudge)/,
-  /src[\\/]ledger[\\/](?!schema|postgres|sqlite|limit-effect|pulse|health)/,
+  /src[\\/]ledger[\\/](batch|binding|counters|denials|ledger|limits-in-force|queue|snapshot|status|steps|window-status|schema[\\/]state)\.ts/,
 ];
 
 /**
@@ -60,7 +66,12 @@ export default defineConfig([
     outputOptions: {
       codeSplitting: {
         groups: [
-          { name: 'start', test: (id) => atStart.some((pattern) => pattern.test(id)) },
+          { name: 'start', test: (id) => atStart.some((pattern) => pattern.test(id)), priority: 3 },
+          {
+            name: 'status',
+            test: (id) => atStatus.some((pattern) => pattern.test(id)),
+            priority: 2,
+          },
           {
             name: 'sqlite',
             test: /src[\\/]ledger[\\/](sqlite(-operations|-statements)?|schema[\\/]sqlite-state)\.ts/,

@@ -1,6 +1,7 @@
 import { cpus, totalmem } from 'node:os';
 import { namesOf } from '../test/support/arguments.ts';
 import { contention } from './contention.ts';
+import { gateway } from './gateway.ts';
 import { memory } from './memory.ts';
 import { monitor } from './monitor.ts';
 import { starting } from './starting.ts';
@@ -8,7 +9,7 @@ import { sustained } from './sustained.ts';
 import { throughput } from './throughput.ts';
 
 /** `npm run bench`, or `npm run bench -- throughput` for some of it. */
-const benches = { starting, throughput, sustained, contention, memory, monitor };
+const benches = { starting, throughput, sustained, contention, memory, monitor, gateway };
 
 const names = Object.keys(benches);
 const given = process.argv.slice(2);

@@ -8,26 +8,20 @@ import type { Verdict } from './budget/verdict.ts';
 import { isoTime, type IsoTime } from './budget/windows.ts';
 import type { DatabaseTarget } from './config/database.ts';
 import type { AccessToken } from './ledger/access-tokens.ts';
-import { importRows, type ImportRow } from './ledger/import.ts';
+import type { ImportRow } from './ledger/import.ts';
 import { Ledger } from './ledger/ledger.ts';
 import type { LimitEffect } from './ledger/limit-effect.ts';
 import { limitsReader, type LimitsInForce } from './ledger/limits-in-force.ts';
 import type { FoundRequest, LogQuery } from './ledger/log.ts';
 import type { Connection, LogEntry } from './ledger/port.ts';
-import { planPrune, pruneLogs, type PrunePlan } from './ledger/prune.ts';
+import type { PrunePlan } from './ledger/prune.ts';
 import type { Pulse } from './ledger/pulse.ts';
-import {
-  resetUsage,
-  undoReset,
-  type ResetRequest,
-  type ResetResult,
-  type UndoRequest,
-} from './ledger/resets.ts';
+import type { ResetRequest, ResetResult, UndoRequest } from './ledger/resets.ts';
 import type { MigrationReport } from './ledger/schema/report.ts';
 import { requireCurrent, type SchemaState } from './ledger/schema/state.ts';
 import { statusReport, type StatusReport } from './ledger/status.ts';
 import { step } from './ledger/steps.ts';
-import { verifyCounts, type Difference } from './ledger/verify.ts';
+import type { Difference } from './ledger/verify.ts';
 import { makeDirectoryOf } from './platform/directories.ts';
 import { exists } from './platform/files.ts';
 import type { Runtime } from './platform/runtime.ts';
@@ -329,15 +323,17 @@ export class App {
   }
 
   /** Lowers usage by an adjustment. @throws invalid_input, ledger_unavailable */
-  reset(request: ResetRequest): Promise<ResetResult> {
+  async reset(request: ResetRequest): Promise<ResetResult> {
     if ((request.toTokens ?? 0) > 0 && request.aiTypes.length !== 1) {
       throw invalidInput('--to', 'needs exactly one --ai-type');
     }
+    const { resetUsage } = await import('./ledger/resets.ts');
     return this.ledger.write((ops) => resetUsage(ops, request));
   }
 
   /** Takes a reset back. @throws reset_not_found, reset_undone */
-  undoReset(id: number, note: Omit<UndoRequest, 'id'>): Promise<ResetResult> {
+  async undoReset(id: number, note: Omit<UndoRequest, 'id'>): Promise<ResetResult> {
+    const { undoReset } = await import('./ledger/resets.ts');
     return this.ledger.write((ops) => undoReset(ops, { ...note, id }));
   }
 
@@ -375,31 +371,35 @@ export class App {
   }
 
   /** Windows whose count is not the sum of their rows and adjustments; empty when all is well. */
-  verify({ repair }: { repair: boolean }): Promise<Difference[]> {
+  async verify({ repair }: { repair: boolean }): Promise<Difference[]> {
+    const { verifyCounts } = await import('./ledger/verify.ts');
     return repair
       ? this.ledger.write((ops) => verifyCounts(ops, true))
       : this.ledger.read((ops) => verifyCounts(ops, false));
   }
 
   /** Adds a usage log's rows that are not known yet. */
-  importRows(
+  async importRows(
     rows: readonly ImportRow[],
     onProgress: (done: number) => void,
   ): Promise<{ added: number; known: number }> {
+    const { importRows } = await import('./ledger/import.ts');
     return importRows(this.ledger, rows, () => this.#runtime.newId(), onProgress);
   }
 
   /** What a prune would delete: the log rows of the months before `before`, 'YYYY-MM'. @throws invalid_input */
-  planPrune(before: string): Promise<PrunePlan> {
+  async planPrune(before: string): Promise<PrunePlan> {
+    const { planPrune } = await import('./ledger/prune.ts');
     return planPrune(this.ledger, before);
   }
 
   /** Deletes them, and keeps what they count for; how many it deleted. */
-  prune(
+  async prune(
     before: string,
     actor: string | null,
     onProgress: (deleted: number) => void,
   ): Promise<number> {
+    const { pruneLogs } = await import('./ledger/prune.ts');
     return pruneLogs(this.ledger, before, actor, this.#runtime, onProgress);
   }
 

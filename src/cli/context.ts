@@ -101,7 +101,8 @@ export async function openedApp(
   }
 }
 
-async function warnOfDrift(output: Output, app: App, wanted: Settings): Promise<void> {
+/** Says where the environment asks for other limits than those in force. @throws ledger_unavailable */
+export async function warnOfDrift(output: Output, app: App, wanted: Settings): Promise<void> {
   const drift = environmentDrift(wanted, (await app.limits()).settings);
   if (drift.length === 0) return;
   output.warn(`the environment's limits are not in force: ${drift.join('; ')}`);

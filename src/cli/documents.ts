@@ -12,6 +12,7 @@ import type { Difference } from '../ledger/verify.ts';
 import type { LimitRevision } from '../store/limit-revisions.ts';
 import type { PastReset } from '../store/resets.ts';
 import type { Check } from './doctor/check.ts';
+import type { GatewayDocument } from './views/gateway.ts';
 import type { ImportSummary } from './views/import.ts';
 import type { LimitChange } from './views/limit-changes.ts';
 import type { RequestDocument } from './views/log.ts';
@@ -58,6 +59,8 @@ export interface Documents {
   readonly import: ImportSummary;
   /** A line of `monitor`: one check. */
   readonly 'monitor-line': MonitorLine;
+  /** `gateway`, once it listens. */
+  readonly gateway: GatewayDocument;
   /** `token create` */
   readonly 'token-create': CreatedTokenDocument;
   /** `token list` */

@@ -7,6 +7,7 @@ import { addCompletion } from './table/completion.ts';
 import { addDatabase } from './table/database.ts';
 import { addDoctor } from './table/doctor.ts';
 import { addExplain } from './table/explain.ts';
+import { addGateway } from './table/gateway.ts';
 import { addHelp } from './table/help.ts';
 import { addImport } from './table/import.ts';
 import { addLimits } from './table/limits.ts';
@@ -77,6 +78,7 @@ export function createProgram(run: Run, print: (text: string) => void): Command 
   addReset(program, does);
   addImport(program, does);
   addMonitor(program, does);
+  addGateway(program, does);
   addToken(program, does);
   addDatabase(program, does);
   addDoctor(program, does);

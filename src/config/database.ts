@@ -1,6 +1,7 @@
 import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { invalidInput } from '../budget/errors.ts';
+import { secretSetting, setVariable, type SecretPlaces } from './secret.ts';
 
 /** Which database a process uses: by flag, environment, configuration file or default, in this order. */
 export interface DatabaseTarget {
@@ -13,16 +14,11 @@ export interface DatabaseTarget {
     'flag' | 'TOKENCTL_DATABASE_URL' | 'DATABASE_URL' | 'config' | 'default' | 'option';
 }
 
-export interface DatabaseInputs {
+export interface DatabaseInputs extends SecretPlaces {
   readonly flag?: string | undefined;
-  readonly environment: Readonly<Record<string, string | undefined>>;
   /** What the configuration file names, and the file. */
   readonly config?: { readonly database: string; readonly file: string } | null;
-  /** Relative paths start here. */
-  readonly directory: string;
   readonly dataDirectory: string;
-  /** Reads a file that holds a secret; null where there is none. */
-  readonly readSecret: (path: string) => string | null;
 }
 
 const DEFAULT_FILE = 'tokenctl.db';
@@ -31,11 +27,11 @@ const DEFAULT_FILE = 'tokenctl.db';
 export function resolveDatabase(inputs: DatabaseInputs): DatabaseTarget {
   const { flag, environment, config, directory, dataDirectory } = inputs;
   if (flag !== undefined) return parseDatabase(flag, '--database', 'flag', directory);
-  const own = ownVariable(inputs);
+  const own = secretSetting('TOKENCTL_DATABASE_URL', 'database-url', inputs);
   if (own !== null) {
     return parseDatabase(own.value, own.field, 'TOKENCTL_DATABASE_URL', directory);
   }
-  const usual = set(environment['DATABASE_URL']);
+  const usual = setVariable(environment['DATABASE_URL']);
   if (usual !== null) return parseDatabase(usual, 'DATABASE_URL', 'DATABASE_URL', directory);
   if (config !== null && config !== undefined) {
     const folder = resolve(config.file, '..');
@@ -43,32 +39,6 @@ export function resolveDatabase(inputs: DatabaseInputs): DatabaseTarget {
   }
   const path = join(dataDirectory, DEFAULT_FILE);
   return { kind: 'sqlite', url: path, location: path, source: 'default' };
-}
-
-/** TOKENCTL_DATABASE_URL itself, the file that its _FILE names, or systemd's credential. */
-function ownVariable({
-  environment,
-  directory,
-  readSecret,
-}: DatabaseInputs): { value: string; field: string } | null {
-  const value = set(environment['TOKENCTL_DATABASE_URL']);
-  if (value !== null) return { value, field: 'TOKENCTL_DATABASE_URL' };
-  const named = set(environment['TOKENCTL_DATABASE_URL_FILE']);
-  if (named !== null) {
-    const field = 'TOKENCTL_DATABASE_URL_FILE';
-    const secret = readSecret(resolve(directory, named));
-    if (secret === null) throw invalidInput(field, `there is no file ${named}`);
-    return { value: secret.trim(), field };
-  }
-  const credentials = set(environment['CREDENTIALS_DIRECTORY']);
-  if (credentials === null) return null;
-  const path = join(credentials, 'database-url');
-  const secret = readSecret(path);
-  return secret === null ? null : { value: secret.trim(), field: path };
-}
-
-function set(value: string | undefined): string | null {
-  return value === undefined || value.trim() === '' ? null : value.trim();
 }
 
 const ACCEPTED = 'write file:PATH, a path, or postgresql://USER:PASSWORD@HOST:5432/DATABASE';

@@ -45,8 +45,9 @@ export class Hold {
     const settle = (usage: SettleUsage): Promise<void> =>
       settleOrWarn(this.#budget, this.id, usage, this.#warn);
     if (outcome.kind === 'used') {
+      const { model, stopReason } = outcome;
       const usage = usageOfAttempts(outcome.usage, this.#unknownAttempts, this.estimate);
-      return settle({ ...usage, ...(outcome.model === null ? {} : { model: outcome.model }) });
+      return settle({ ...usage, stopReason, ...(model === null ? {} : { model }) });
     }
     const unknown = this.#unknownAttempts + (outcome.kind === 'unknown' ? 1 : 0);
     if (unknown > 1) return settle(usageOfAttempts(null, unknown, this.estimate));

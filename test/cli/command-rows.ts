@@ -127,6 +127,8 @@ export const COMMANDS: readonly CommandRow[] = [
     runs: [run('--once', 'monitor-line')],
     lost: onBoth('monitor-line'),
   },
+  // It has tests of its own, among them those of a lost database (test/server, gateway.test.ts).
+  { command: 'gateway', bare: 'stays', runs: [] },
   { command: 'token', bare: 2, runs: [] },
   {
     command: 'token create',

@@ -13,8 +13,8 @@ export interface RunningCli {
 }
 
 /** Starts it, and kills it when the test ends. */
-export function startCli(cli: Cli, args: string[]): RunningCli {
-  const child = cli.start(args);
+export function startCli(cli: Cli, args: string[], env: Record<string, string> = {}): RunningCli {
+  const child = cli.start(args, { env });
   const printed = { stdout: '', stderr: '' };
   const done = finished(child);
   for (const name of ['stdout', 'stderr'] as const) {

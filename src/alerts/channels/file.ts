@@ -1,7 +1,7 @@
 import { percentUsed } from '../../budget/levels.ts';
 import { isoTime } from '../../budget/windows.ts';
 import type { Alert } from '../../ledger/alerts.ts';
-import { appendLine } from '../../platform/files.ts';
+import { appendLine } from '../../platform/append-line.ts';
 import type { Channel } from '../channel.ts';
 
 /** A line of `token_usage_alerts.json`. Tokens are used + held of the month. */

@@ -35,6 +35,20 @@ export const environment: readonly TopicPart[] = [
     ],
   },
   {
+    title: 'Gateway',
+    rows: [
+      ['ANTHROPIC_BASE_URL', 'the API behind it, unless --upstream names it'],
+      [
+        'ANTHROPIC_API_KEY',
+        "the provider's key, with --require-token; else clients bring their own",
+      ],
+      [
+        'ANTHROPIC_API_KEY_FILE',
+        "a file that holds it; else systemd's credential anthropic-api-key",
+      ],
+    ],
+  },
+  {
     title: 'Terminal',
     text: 'First --no-color, then NO_COLOR, then FORCE_COLOR, then TERM and whether it is a terminal.',
     rows: [

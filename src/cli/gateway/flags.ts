@@ -1,0 +1,122 @@
+import { parseAiType } from '../../budget/ai-type.ts';
+import { invalidInput } from '../../budget/errors.ts';
+import { parseCount } from '../../budget/tokens.ts';
+import { secretSetting, setVariable, type SecretPlaces } from '../../config/secret.ts';
+
+/** What `tokenctl gateway` was asked for: flags and environment, checked. */
+
+export interface GatewayFlags {
+  readonly host?: string;
+  readonly port?: string;
+  readonly aiType?: string;
+  readonly upstream?: string;
+  readonly requireToken?: boolean;
+  readonly allowHost?: readonly string[];
+  readonly passUnknown?: boolean;
+  readonly maxWait?: string;
+  readonly drainTimeout?: string;
+}
+
+export interface GatewaySettings {
+  readonly host: string;
+  /** 0 takes any that is free. */
+  readonly port: number;
+  /** Of calls that name none. */
+  readonly aiType: string | null;
+  readonly upstream: URL;
+  /** The provider's key, where clients bring tokens of tokenctl; null where they bring the key. */
+  readonly key: string | null;
+  /** The names that clients may call it by, in lower case, without port; null takes any. */
+  readonly hosts: ReadonlySet<string> | null;
+  readonly passUnknown: boolean;
+  readonly maxWaitMs: number;
+  readonly drainMs: number;
+}
+
+/** Not the API's own port. */
+const DEFAULT_PORT = 4_010;
+const DEFAULT_DRAIN_S = 60;
+const UPSTREAM = 'https://api.anthropic.com';
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/i;
+
+/** @throws invalid_input naming the flag or variable */
+export function gatewaySettings(flags: GatewayFlags, places: SecretPlaces): GatewaySettings {
+  const { requireToken = false, allowHost = [] } = flags;
+  const host = flags.host ?? '127.0.0.1';
+  const port = parseCount('--port', flags.port ?? String(DEFAULT_PORT), 0, 65_535);
+  const seconds = (flag: string, text: string | undefined, usual: number, most: number): number =>
+    1_000 * parseCount(flag, text ?? String(usual), 0, most);
+  const settings = {
+    host,
+    port,
+    aiType: flags.aiType === undefined ? null : parseAiType(flags.aiType, '--ai-type'),
+    upstream: upstreamOf(flags.upstream, places.environment),
+    passUnknown: flags.passUnknown === true,
+    maxWaitMs: seconds('--max-wait', flags.maxWait, 0, 86_400),
+    drainMs: seconds('--drain-timeout', flags.drainTimeout, DEFAULT_DRAIN_S, 3_600),
+  };
+  const local = LOOPBACK.test(host);
+  const names = namesOf(host, allowHost);
+  refuseItself(settings.upstream, names, port);
+  if (!local && !requireToken) {
+    throw invalidInput(
+      '--host',
+      `on ${host} anyone who reaches this machine could spend the budget`,
+      'listen on 127.0.0.1, or add --require-token',
+    );
+  }
+  return {
+    ...settings,
+    key: requireToken ? keyOf(places) : null,
+    // Elsewhere nobody passes without a token, whatever name they use.
+    hosts: local || allowHost.length > 0 ? names : null,
+  };
+}
+
+function upstreamOf(flag: string | undefined, environment: SecretPlaces['environment']): URL {
+  const [field, text] =
+    flag === undefined
+      ? ['ANTHROPIC_BASE_URL', setVariable(environment['ANTHROPIC_BASE_URL']) ?? UPSTREAM]
+      : ['--upstream', flag];
+  const fix = `such as ${UPSTREAM}`;
+  if (!URL.canParse(text)) throw invalidInput(field, 'is no URL', fix);
+  const url = new URL(text);
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
+    throw invalidInput(field, 'must be an http or https URL', fix);
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw invalidInput(field, 'must hold no credentials', fix);
+  }
+  if (url.search !== '' || url.hash !== '') throw invalidInput(field, 'must hold no query', fix);
+  return url;
+}
+
+/** @throws invalid_input without showing what was found */
+function keyOf(places: SecretPlaces): string {
+  const key = secretSetting('ANTHROPIC_API_KEY', 'anthropic-api-key', places);
+  if (key === null) {
+    throw invalidInput(
+      '--require-token',
+      "the gateway needs the provider's key for its clients",
+      'set ANTHROPIC_API_KEY, or ANTHROPIC_API_KEY_FILE',
+    );
+  }
+  if (!/^[\x21-\x7e]+$/.test(key.value)) throw invalidInput(key.field, 'is no key');
+  return key.value;
+}
+
+function namesOf(host: string, allowed: readonly string[]): ReadonlySet<string> {
+  const names = ['localhost', '127.0.0.1', '[::1]', host.includes(':') ? `[${host}]` : host];
+  return new Set([...names, ...allowed].map((name) => name.toLowerCase()));
+}
+
+function refuseItself(upstream: URL, names: ReadonlySet<string>, port: number): void {
+  const usual = upstream.protocol === 'http:' ? 80 : 443;
+  const upstreamPort = upstream.port === '' ? usual : Number(upstream.port);
+  if (upstreamPort !== port || !names.has(upstream.hostname)) return;
+  throw invalidInput(
+    '--upstream',
+    `${upstream.origin} is this gateway itself`,
+    `name the API, such as ${UPSTREAM}; its clients set ANTHROPIC_BASE_URL to the gateway`,
+  );
+}
