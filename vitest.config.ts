@@ -3,7 +3,12 @@ import { CountReporter } from './test/support/count-reporter.ts';
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    // `npm run python-sdk` needs what pip installs.
+    include: [
+      process.env['TOKENCTL_PYTHON_SDK'] === undefined
+        ? 'test/**/*.test.ts'
+        : 'test/python-sdk.run.ts',
+    ],
     globalSetup: ['test/support/postgres-setup.ts'],
     pool: 'forks',
     reporters: ['default', new CountReporter()],
