@@ -1,4 +1,4 @@
-import { endDelivery, takeDeliveries } from '../ledger/alerts.ts';
+import { endDelivery, takeDeliveries, type TryPauses } from '../ledger/alerts.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Runtime } from '../platform/runtime.ts';
 import type { Channel } from './channel.ts';
@@ -11,6 +11,8 @@ const MAX_TRIES = 10;
 /** Until the second try, in ms; twice as long for each after it, up to an hour. */
 const FIRST_PAUSE_MS = 30_000;
 const LONGEST_PAUSE_MS = 3_600_000;
+/** The part of a pause by which it may be longer, so that several monitors do not try at once. */
+const JITTER = 0.25;
 
 /** A try that failed. */
 export interface FailedDelivery {
@@ -38,14 +40,15 @@ export async function deliverAlerts(
   runtime: Runtime,
 ): Promise<FailedDelivery[]> {
   const failed: FailedDelivery[] = [];
-  for (const channel of channels) {
-    const pause = (tries: number): number => {
+  const pauses: TryPauses = {
+    after: (tries) => {
       const whole = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (tries - 1));
-      return Math.round(whole * (1 + runtime.random() / 4));
-    };
-    const taken = await ledger.write((ops) =>
-      takeDeliveries(ops, channel.name, AT_ONCE, (tries) => ops.nowMs + pause(tries)),
-    );
+      return Math.round(whole * (1 + runtime.random() * JITTER));
+    },
+    longestMs: LONGEST_PAUSE_MS * (1 + JITTER),
+  };
+  for (const channel of channels) {
+    const taken = await ledger.write((ops) => takeDeliveries(ops, channel.name, AT_ONCE, pauses));
     for (const delivery of taken) {
       const error = await channel.send(delivery.alert, delivery.event).then(
         () => null,

@@ -9,8 +9,8 @@ import type { Alert, AlertData, AlertLevel } from '../ledger/alerts.ts';
  *
  * - The highest level that is reached is raised, once: a start at 99 % raises emergency alone.
  * - A level that only holds reach must last 60 seconds: a hold may be gone a second later.
- * - It is over, and armed again, when the month ends, when usage was reset or the limit raised below
- *   it, or when holds went and it lies 1 % of the limit below: a count at the border does not flap.
+ * - It is over, and armed again, when the month ends, when usage was reset or the limit raised, or
+ *   when the count lies 1 % of the limit below it: one at the border does not flap.
  */
 
 /** How long a level that is reached by holds alone must last, in ms. */
@@ -25,6 +25,8 @@ export interface MonthState {
   readonly used: number;
   readonly held: number;
   readonly limits: Limits;
+  /** The newest reset of this month's global window; 0 when there was none. */
+  readonly newestReset: number;
 }
 
 /** What is to be done, in this order. */
@@ -54,7 +56,11 @@ export function evaluate(state: MonthState, open: readonly Alert[]): AlertChange
   const taken = rank(levelAt(used + held, limits));
   const pending = open.filter((alert) => alert.state === 'pending');
   const lasting = pending.filter(
-    ({ windowStart, level }) => windowStart === month.start && rank(level) <= taken,
+    ({ windowStart, level, seenAtMs }) =>
+      windowStart === month.start &&
+      rank(level) <= taken &&
+      // A clock that went back must not make it wait for as long.
+      seenAtMs <= nowMs,
   );
   const reached = Math.max(
     rank(levelAt(used, limits)),
@@ -94,6 +100,7 @@ export function alertData(state: MonthState, level: AlertLevel): AlertData {
     limit,
     percent: percentUsed(used + held, limit) ?? 0,
     threshold: thresholdOf(level, limits) ?? 0,
+    newestReset: state.newestReset,
     resetsAt: isoTime(month.resetsAtMs),
   };
 }
@@ -131,12 +138,12 @@ function thresholdOf(level: AlertLevel, limits: Limits): number | null {
 }
 
 /** Whether a raised level of this month is over. */
-function isOver({ level, data }: Alert, { used, held, limits }: MonthState): boolean {
+function isOver({ level, data }: Alert, { used, held, limits, newestReset }: MonthState): boolean {
   const threshold = thresholdOf(level, limits);
   if (threshold === null) return true;
-  // Usage alone never falls: someone has reset it, or raised the limit, and wants to hear of it anew.
-  const changed = used < data.used || threshold > data.threshold;
-  const margin = changed ? 0 : Math.floor((data.limit * HYSTERESIS_PERCENT) / 100);
+  // Someone has acted, and wants to hear of it anew, also where usage came back at once.
+  if (newestReset > data.newestReset || threshold > data.threshold) return true;
+  const margin = Math.floor((data.limit * HYSTERESIS_PERCENT) / 100);
   return used + held < threshold - margin;
 }
 

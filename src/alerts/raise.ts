@@ -1,6 +1,7 @@
-import { windowAt } from '../budget/windows.ts';
+import { windowAt, type Window } from '../budget/windows.ts';
 import {
   insertAlert,
+  newestResetOf,
   openAlerts,
   postDelivery,
   removeAlert,
@@ -33,8 +34,9 @@ export function* raiseAlerts(
   routes: Routes,
   newId: () => string,
 ): Step<Raised> {
-  const state = monthState(snapshot);
-  const { nowMs } = state;
+  const { nowMs } = snapshot;
+  const month = windowAt('month', nowMs);
+  const state = monthState(snapshot, month, yield* newestResetOf(ops, month.start));
   const before = yield* openAlerts(ops);
   const changes = evaluate(state, before);
   const gone = new Set<Alert>([...changes.resolve, ...changes.drop]);
@@ -67,12 +69,16 @@ function* post(ops: Operations, alert: Alert, event: AlertEvent, routes: Routes)
   for (const channel of routes[event]) yield* postDelivery(ops, alert, event, channel);
 }
 
-function monthState({ nowMs, windows, limits }: Snapshot): MonthState {
-  const month = windowAt('month', nowMs);
+function monthState(
+  { nowMs, windows, limits }: Snapshot,
+  month: Window,
+  newestReset: number,
+): MonthState {
   const row = windows.find(
     ({ aiType, kind, start }) => aiType === null && kind === 'month' && start === month.start,
   );
-  return { nowMs, month, used: row?.used ?? 0, held: row?.held ?? 0, limits: limits.limits };
+  const { used, held } = row ?? { used: 0, held: 0 };
+  return { nowMs, month, used, held, limits: limits.limits, newestReset };
 }
 
 function newAlert(level: Alert['level'], state: MonthState, id: string): Alert {

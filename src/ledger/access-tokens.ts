@@ -168,10 +168,13 @@ function theOne(found: readonly AccessToken[], text: string): AccessToken {
   );
 }
 
+/** A token, wherever it stands in a text; its prefix alone is none. */
+const SECRET = new RegExp(`${TOKEN_START}[\\w-]{9,}`, 'g');
+
 /** What was asked for, but for the secret part of a token. */
 function shownName(text: string): string {
-  const secret = text.startsWith(TOKEN_START) && text.length > tokenPrefix(text).length;
-  const shown = secret ? `${tokenPrefix(text)}…` : text.slice(0, 100);
+  const masked = text.replaceAll(SECRET, (token) => `${tokenPrefix(token)}…`);
+  const shown = masked.slice(0, 100);
   return `"${shown.replaceAll(/\p{C}/gu, '?')}"`;
 }
 

@@ -25,6 +25,8 @@ export interface AlertData {
   readonly percent: number;
   /** From where on the level is reached. */
   readonly threshold: number;
+  /** The newest reset of the window; 0 when there was none. */
+  readonly newestReset: number;
   /** When the window ends, ISO 8601. */
   readonly resetsAt: string;
 }
@@ -101,6 +103,12 @@ const SQL = {
       resolved_at_ms = @resolvedAtMs WHERE id = @id`,
   },
   remove: { name: 'remove_alert', sql: 'DELETE FROM alerts WHERE id = @id' },
+  newestReset: {
+    name: 'newest_reset_of_month',
+    sql: `SELECT coalesce(max(reset_id), 0) AS id FROM usage_adjustments
+      WHERE window_start = @month AND scope_kind = 'global' AND scope_name = '' AND window_kind = 'month'
+        AND kind = 'reset'`,
+  },
   post: {
     name: 'post_delivery',
     sql: `INSERT INTO alert_deliveries (alert_id, event, channel, next_try_at_ms) VALUES (@id, @event, @channel, @at)`,
@@ -108,7 +116,12 @@ const SQL = {
   due: {
     name: 'due_deliveries',
     sql: `SELECT ${COLUMNS}, event, channel, tries FROM alert_deliveries JOIN alerts ON alerts.id = alert_id
-      WHERE alert_deliveries.state = 'waiting' AND next_try_at_ms <= @now AND channel = @channel
+      WHERE alert_deliveries.state = 'waiting' AND channel = @channel
+        AND (next_try_at_ms <= @now OR next_try_at_ms > @latest)
+        AND (event = 'raised' OR NOT EXISTS (
+          SELECT 1 FROM alert_deliveries AS earlier
+          WHERE earlier.alert_id = alerts.id AND earlier.channel = alert_deliveries.channel
+            AND earlier.event = 'raised' AND earlier.state = 'waiting'))
       ORDER BY next_try_at_ms, seen_at_ms, id LIMIT @limit`,
   },
   take: {
@@ -131,6 +144,12 @@ export function* openAlerts(ops: Operations): Step<Alert[]> {
 /** The newest that were raised, the newest first. */
 export function* newestAlerts(ops: Operations, limit: number): Step<Alert[]> {
   return (yield* step(ops.query<SqlAlert>(SQL.newest, { limit }))).map(toAlert);
+}
+
+/** The newest reset of a month's global window; 0 when there was none. */
+export function* newestResetOf(ops: Operations, month: string): Step<number> {
+  const [row] = yield* step(ops.query<{ id: number }>(SQL.newestReset, { month }));
+  return row?.id ?? 0;
 }
 
 export function* insertAlert(ops: Operations, alert: Alert): Step<void> {
@@ -159,22 +178,32 @@ export function* postDelivery(
   yield* step(ops.query(SQL.post, { id: alert.id, event, channel, at: ops.nowMs }));
 }
 
+/** How long a delivery waits for its next try, in ms. */
+export interface TryPauses {
+  readonly after: (tries: number) => number;
+  /** No pause is longer. What waits longer was planned by a clock that has gone back since. */
+  readonly longestMs: number;
+}
+
 /**
- * Takes what is due for a channel, the oldest first. Until `nextTryAtMs` nobody else takes it; after
- * that it is due again, unless it was ended.
+ * Takes what is due for a channel, the oldest first; that an alert is over only after it was told. Until
+ * its next try nobody else takes it; then it is due again, unless it was ended.
  */
 export function* takeDeliveries(
   ops: Operations,
   channel: string,
   limit: number,
-  nextTryAtMs: (tries: number) => number,
+  pauses: TryPauses,
 ): Step<Delivery[]> {
-  const rows = yield* step(ops.query<SqlDelivery>(SQL.due, { now: ops.nowMs, channel, limit }));
+  const { nowMs: now } = ops;
+  const latest = now + pauses.longestMs;
+  const rows = yield* step(ops.query<SqlDelivery>(SQL.due, { now, latest, channel, limit }));
   const taken: Delivery[] = [];
   for (const row of rows) {
     const tries = row.tries + 1;
     const { id, event } = row;
-    yield* step(ops.query(SQL.take, { id, event, channel, nextTryAtMs: nextTryAtMs(tries) }));
+    const nextTryAtMs = now + pauses.after(tries);
+    yield* step(ops.query(SQL.take, { id, event, channel, nextTryAtMs }));
     taken.push({ alert: toAlert(row), event, channel, tries });
   }
   return taken;

@@ -14,10 +14,11 @@ const limitsOf = (enforcedMonthly: number) =>
 function month(
   used: number,
   held = 0,
-  rest: { nowMs?: number; enforced?: number } = {},
+  rest: { nowMs?: number; enforced?: number; newestReset?: number } = {},
 ): MonthState {
-  const { nowMs = NOW, enforced = 1_000 } = rest;
-  return { nowMs, month: windowAt('month', nowMs), used, held, limits: limitsOf(enforced) };
+  const { nowMs = NOW, enforced = 1_000, newestReset = 0 } = rest;
+  const limits = limitsOf(enforced);
+  return { nowMs, month: windowAt('month', nowMs), used, held, limits, newestReset };
 }
 
 function alert(level: AlertLevel, state: Alert['state'], rest: Partial<Alert> = {}): Alert {
@@ -27,7 +28,14 @@ function alert(level: AlertLevel, state: Alert['state'], rest: Partial<Alert> = 
     ...{ windowKind: 'month', windowStart: '2025-06', seenAtMs: NOW, resolvedAtMs: null },
     raisedAtMs: state === 'raised' ? NOW : null,
     data: {
-      ...{ used: threshold, held: 0, limit: 1_000, percent: threshold / 10, threshold },
+      ...{
+        used: threshold,
+        held: 0,
+        limit: 1_000,
+        percent: threshold / 10,
+        threshold,
+        newestReset: 0,
+      },
       resetsAt: '2025-07-01T00:00:00.000Z',
     },
     ...rest,
@@ -56,28 +64,40 @@ describe('a level', () => {
     ['still at warning', month(900), [alert('warning', 'raised')], []],
     ['from warning to critical', month(960), [alert('warning', 'raised')], ['raise critical']],
     [
-      'reset below the upper of two',
+      'corrected below the upper of two',
       month(900),
       [alert('warning', 'raised'), alert('critical', 'raised')],
       ['resolve critical'],
     ],
     [
       'reset from an emergency to warning, which was never told',
-      month(900),
+      month(900, 0, { newestReset: 1 }),
       [alert('emergency', 'raised')],
       ['resolve emergency', 'raise warning'],
     ],
-    ['reset just below', month(799), [alert('warning', 'raised')], ['resolve warning']],
+    [
+      'reset just below',
+      month(799, 0, { newestReset: 1 }),
+      [alert('warning', 'raised')],
+      ['resolve warning'],
+    ],
+    [
+      'reset, and still reached',
+      month(850, 0, { newestReset: 1 }),
+      [alert('warning', 'raised')],
+      ['resolve warning', 'raise warning'],
+    ],
+    ['corrected just below: within the hysteresis', month(799), [alert('warning', 'raised')], []],
     [
       'holds that went, just below: within the hysteresis',
       month(790, 5),
-      [alert('warning', 'raised', { data: { ...alert('warning', 'raised').data, used: 790 } })],
+      [alert('warning', 'raised')],
       [],
     ],
     [
       'holds that went, 1 % of the limit below',
       month(780, 9),
-      [alert('warning', 'raised', { data: { ...alert('warning', 'raised').data, used: 780 } })],
+      [alert('warning', 'raised')],
       ['resolve warning'],
     ],
     [
@@ -147,6 +167,11 @@ describe('a level that only holds reach', () => {
     ['lies above one that usage reaches', month(800, 150), [], ['raise warning', 'wait critical']],
   ])('%s', (_, state, open, expected) => {
     expect(done(state, open)).toEqual(expected);
+  });
+
+  it('that was first seen by a clock which has gone back since is seen anew', () => {
+    const ahead = alert('warning', 'pending', { seenAtMs: NOW + 3_600_000 });
+    expect(done(month(100, 700), [ahead])).toEqual(['drop warning', 'wait warning']);
   });
 
   it('says when it will have lasted', () => {

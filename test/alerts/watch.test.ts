@@ -194,13 +194,69 @@ describe.each(DATABASES)('alerts on %s', (kind) => {
       yield* raiseAlerts(ops, snapshot, routesOf([channel]), () => clock.newId());
     });
     const taken = await dying.app.ledger.write((ops) =>
-      takeDeliveries(ops, 'console', 20, () => ops.nowMs + 30_000),
+      takeDeliveries(ops, 'console', 20, { after: () => 30_000, longestMs: 3_600_000 }),
     );
     expect(taken).toHaveLength(1);
     await app.watch([channel]);
     expect(channel.told).toEqual([]);
     clock.advance(30_000);
     await app.watch([channel]);
+    await app.watch([channel]);
+    expect(channel.told).toEqual(['raised critical']);
+  });
+
+  it('are armed again by a reset also where usage is back before the next check', async () => {
+    const { app, guard } = await openBudget(kind, { global });
+    const channel = listening();
+    const use = async (used: number): Promise<void> => {
+      const id = idOf(await guard.reserve(tokens(used)));
+      await guard.settle(id, { inputTokens: used, outputTokens: 0 });
+    };
+    await use(985);
+    await app.watch([channel]);
+    await resetMonth(app);
+    await use(985);
+    await app.watch([channel]);
+    await app.watch([channel]);
+    expect(channel.told.toSorted()).toEqual([
+      'raised emergency',
+      'raised emergency',
+      'resolved emergency',
+    ]);
+  });
+
+  it('are told to be over only after they were told', async () => {
+    const { app, guard, clock } = await openBudget(kind, { global });
+    const channel = listening();
+    let broken = true;
+    const unsteady: Channel = {
+      ...channel,
+      send: (alert, event) =>
+        broken ? Promise.reject(new Error('not now')) : channel.send(alert, event),
+    };
+    await guard.settle(idOf(await guard.reserve(tokens(951))), {
+      inputTokens: 951,
+      outputTokens: 0,
+    });
+    await app.watch([unsteady]);
+    await resetMonth(app);
+    broken = false;
+    await app.watch([unsteady]);
+    expect(channel.told).toEqual([]);
+    clock.advance(60_000);
+    await app.watch([unsteady]);
+    await app.watch([unsteady]);
+    expect(channel.told).toEqual(['raised critical', 'resolved critical']);
+  });
+
+  it('are not delayed by a clock that goes back', async () => {
+    const { app, guard, clock } = await openBudget(kind, { global });
+    const channel = listening();
+    idOf(await guard.reserve(tokens(960)));
+    await app.watch([channel]);
+    clock.advance(-7_200_000);
+    await app.watch([channel]);
+    clock.advance(60_000);
     await app.watch([channel]);
     expect(channel.told).toEqual(['raised critical']);
   });

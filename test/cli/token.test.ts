@@ -82,6 +82,10 @@ describe.each(DATABASES)('token on %s', (kind) => {
       ]);
       expect(again.stdout + again.stderr).not.toContain(secret);
     }
+    const pasted = await run('revoke', `Bearer ${secret}`, '--yes');
+    expect([pasted.code, pasted.stdout]).toEqual([1, '']);
+    expect(pasted.stderr).toContain(`there is no token "Bearer ${prefix}…"`);
+    expect(pasted.stderr).not.toContain(secret);
     const mistyped = secret.slice(0, -1) + (secret.endsWith('x') ? 'y' : 'x');
     const unknown = await run('revoke', mistyped, '--yes', '--json');
     expect([unknown.code, JSON.parse(unknown.stdout)]).toMatchObject([
