@@ -153,9 +153,10 @@ describe('token list', () => {
       const text = pty.text();
       expect(text).toMatch(/tkc_\S{8}\s/);
       expect(text.replaceAll(/\s+/g, ' ')).toContain('guardian');
+      // Too narrow for columns, each token has lines of its own.
+      if (cols < 60) continue;
       expect(pty.colorOf('active').foreground).toBe(2);
-      if (cols >= 60)
-        expect(Math.max(...text.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(cols);
+      expect(Math.max(...text.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(cols);
     }
   });
 
