@@ -19,6 +19,8 @@ describe('without a database in the default place', () => {
     'reset --undo 1 --yes',
     'wait --below 80% --timeout 1s',
     'limits rollback 1',
+    'db verify',
+    'db prune --before 2025-01 --dry-run',
   ])('%s says so and creates none: exit 4', async (line) => {
     const { code, stdout, stderr } = await cli.run(line.split(' '));
     expect([code, stdout]).toEqual([4, '']);
