@@ -93,7 +93,7 @@ describe.each(DATABASES)('resets on %s', (kind) => {
     await app.reset({ ...reset, toTokens: 40 });
     expect(await used(app)).toEqual([40, 70, 70]);
     expect(await used(app, null)).toEqual([45, 75, 75]);
-    expect(() => app.reset({ ...reset, aiTypes: [], toTokens: 1 })).toThrow('--ai-type');
+    await expect(app.reset({ ...reset, aiTypes: [], toTokens: 1 })).rejects.toThrow('--ai-type');
     await expectCountsAgree(app, target);
   });
 
