@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path';
 import type { Channel } from '../alerts/channel.ts';
 import { configOf, type CommandContext } from './context.ts';
 import type { Output } from './output.ts';
+import { SEVERITIES } from './views/monitor.ts';
 
 /** The alert log's name, in the user's data directory unless it is put elsewhere. */
 const ALERT_LOG = 'token_usage_alerts.json';
@@ -31,11 +32,11 @@ function consoleChannel(output: Output): Channel {
     send: ({ level, message }, event) => {
       const { red, green } = output.stderrScreen.colors;
       const word = level.toUpperCase();
-      output.message(
-        event === 'raised'
-          ? `tokenctl: ${red(word)} ${message}`
-          : `tokenctl: ${green('resolved')} ${word}, which was: ${message}`,
-      );
+      if (event === 'raised') {
+        output.message(`tokenctl: ${red(word)} ${message}`, SEVERITIES[level]);
+      } else {
+        output.message(`tokenctl: ${green('resolved')} ${word}, which was: ${message}`, 'notice');
+      }
       return Promise.resolve();
     },
   };
