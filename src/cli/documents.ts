@@ -17,6 +17,7 @@ import type { LimitChange } from './views/limit-changes.ts';
 import type { RequestDocument } from './views/log.ts';
 import type { MonitorLine } from './views/monitor.ts';
 import type { Pruned } from './views/prune.ts';
+import type { ServiceChange, ServiceState } from './views/service.ts';
 import type {
   CreatedTokenDocument,
   RevokedTokenDocument,
@@ -58,6 +59,10 @@ export interface Documents {
   readonly import: ImportSummary;
   /** A line of `monitor`: one check. */
   readonly 'monitor-line': MonitorLine;
+  /** `service install` and `service uninstall` */
+  readonly 'service-change': ServiceChange;
+  /** `service status` */
+  readonly 'service-status': ServiceState;
   /** `token create` */
   readonly 'token-create': CreatedTokenDocument;
   /** `token list` */

@@ -14,6 +14,7 @@ import { addLog } from './table/log.ts';
 import { addMonitor } from './table/monitor.ts';
 import { addReset } from './table/reset.ts';
 import { examples } from './table/shared.ts';
+import { addService } from './table/service.ts';
 import { addStatus } from './table/status.ts';
 import { addToken } from './table/token.ts';
 import { topicList } from './table/topics.ts';
@@ -77,6 +78,7 @@ export function createProgram(run: Run, print: (text: string) => void): Command 
   addReset(program, does);
   addImport(program, does);
   addMonitor(program, does);
+  addService(program, does);
   addToken(program, does);
   addDatabase(program, does);
   addDoctor(program, does);
