@@ -20,8 +20,9 @@ export function signed(unit: string): string {
 export function fileState(found: string | null, wanted: string): FileState {
   if (found === null) return 'missing';
   if (found === wanted) return 'current';
-  const [head = '', kept] = FORM.exec(found) ?? [];
-  return kept === digest(found.slice(head.length)) && kept !== undefined ? 'outdated' : 'changed';
+  const form = FORM.exec(found);
+  if (form === null) return 'changed';
+  return form[1] === digest(found.slice(form[0].length)) ? 'outdated' : 'changed';
 }
 
 function digest(text: string): string {

@@ -110,6 +110,7 @@ function steps(commands: readonly string[], screen: Screen): string[] {
 export function serviceStatusText(state: ServiceState, screen: Screen): string {
   const { file, installed, systemd } = state;
   const { width } = screen;
+  const says = systemd?.says ?? null;
   const enabled = systemd?.enabled === 'enabled' ? 'started at boot' : 'not started at boot';
   const runs =
     systemd === null
@@ -118,7 +119,7 @@ export function serviceStatusText(state: ServiceState, screen: Screen): string {
   return [
     ...hang('Unit      ', `${file}: ${INSTALLED[installed]}`, width),
     ...hang('State     ', runs, width),
-    ...(systemd?.says == null ? [] : hang('Says      ', oneLine(systemd.says), width)),
+    ...(says === null ? [] : hang('Says      ', oneLine(says), width)),
     ...statusSteps(state).map((command) => fixLine(command, screen)),
   ].join('\n');
 }
