@@ -10,7 +10,10 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { CommandContext } from '../../src/cli/context.ts';
+import { servicePlan } from '../../src/cli/service/plan.ts';
 import { SERVICES, unitName, unitText, type UnitOptions } from '../../src/cli/service/unit.ts';
+import { systemHost } from '../../src/platform/process.ts';
 import { temporaryCli, type Cli } from '../support/cli.ts';
 import { requireSystemd } from '../support/service-manager.ts';
 import { temporaryDirectory } from '../support/sqlite.ts';
@@ -135,6 +138,24 @@ describe('service install', () => {
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toMatch(message);
     expect(existsSync(folder())).toBe(false);
+  });
+});
+
+describe('a service', () => {
+  it('is refused where there is no systemd', async () => {
+    const host = { ...systemHost(), platform: 'darwin' };
+    const context = { host, options: { color: false } } as CommandContext;
+    await expect(servicePlan(context, { user: true })).rejects.toThrow(
+      'service: systemd is a part of Linux, and this is darwin',
+    );
+  });
+
+  it('whose file may not be written is said, and what to do', async () => {
+    const bound = temporaryCli({ boundByModes: true });
+    mkdirSync(join(bound.home, 'config'), { mode: 0o500 });
+    const { code, stdout, stderr } = await bound.run(['service', 'install', '--user']);
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(/tokenctl-monitor\.service can't be changed \(EACCES\)\n {2}-> /);
   });
 });
 
