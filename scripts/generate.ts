@@ -1,6 +1,6 @@
 /**
  * Derives each database's Prisma schema from prisma/models.prisma and generates its client; makes
- * the JSON Schemas of what `--json` prints from the types of those documents.
+ * the JSON Schemas of what `--json` prints from the types of those documents, and the systemd units.
  *
  *   npm run generate            write the schemas, generate the clients
  *   npm run generate -- --check fail when a committed schema is not what would be written
@@ -12,6 +12,7 @@ import { dirname, join } from 'node:path';
 import { type Database, databases, projectPath } from './databases.ts';
 import { deriveSchema } from './derive-schema.ts';
 import { documentSchemas } from './generate-schemas.ts';
+import { SERVICES, unitName, unitText } from '../src/cli/service/unit.ts';
 
 function runPrisma(args: readonly string[]): void {
   const cli = projectPath('node_modules/prisma/build/index.js');
@@ -87,7 +88,22 @@ function generateDocumentSchemas(): void {
   }
 }
 
+/** The units for a machine on which Node.js and tokenctl are installed as a distribution does. */
+function generateUnits(): void {
+  for (const service of SERVICES) {
+    const text = unitText({
+      service,
+      scope: 'system',
+      command: ['/usr/bin/node', '/usr/lib/node_modules/tokenctl/bin/tokenctl.js', service],
+      databaseFile: '/etc/tokenctl/database-url',
+      environment: { XDG_DATA_HOME: '/var/lib' },
+    });
+    put(`deploy/systemd/${unitName(service)}`, text, 'src/cli/service/unit.ts');
+  }
+}
+
 const checkOnly = process.argv.includes('--check');
 const models = readFileSync(projectPath('prisma/models.prisma'), 'utf8');
 for (const database of databases) generateDatabase(database, models);
 generateDocumentSchemas();
+generateUnits();

@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path';
 import type { Channel } from '../alerts/channel.ts';
 import { configOf, type CommandContext } from './context.ts';
 import type { Output } from './output.ts';
+import { SEVERITIES } from './views/monitor.ts';
 import { hang } from './views/text.ts';
 
 /** The alert log's name, in the user's data directory unless it is put elsewhere. */
@@ -42,7 +43,11 @@ function consoleChannel(output: Output): Channel {
       const lines = output.stderrIsTTY
         ? hang(LEAD, `${word} ${rest}`, width)
         : [`${LEAD}${word} ${rest}`];
-      output.message(lines.join('\n').replace(word, () => paint(word)));
+      const severity = event === 'raised' ? SEVERITIES[level] : 'notice';
+      output.message(
+        lines.join('\n').replace(word, () => paint(word)),
+        severity,
+      );
       return Promise.resolve();
     },
   };

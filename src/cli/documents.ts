@@ -18,6 +18,7 @@ import type { LimitChange } from './views/limit-changes.ts';
 import type { RequestDocument } from './views/log.ts';
 import type { MonitorLine } from './views/monitor.ts';
 import type { Pruned } from './views/prune.ts';
+import type { ServiceChange, ServiceState } from './views/service.ts';
 import type {
   CreatedTokenDocument,
   RevokedTokenDocument,
@@ -61,6 +62,10 @@ export interface Documents {
   readonly 'monitor-line': MonitorLine;
   /** `gateway`, once it listens. */
   readonly gateway: GatewayDocument;
+  /** `service install` and `service uninstall` */
+  readonly 'service-change': ServiceChange;
+  /** `service status` */
+  readonly 'service-status': ServiceState;
   /** `token create` */
   readonly 'token-create': CreatedTokenDocument;
   /** `token list` */

@@ -19,9 +19,10 @@ export function reportFailure(error: unknown, output: Output, documentWritten = 
   const [first = '', ...rest] = output.stderrIsTTY ? hang(LEAD, message, width) : [LEAD + message];
   output.message(
     [colors.red(LEAD.trimEnd()) + first.slice(LEAD.trimEnd().length), ...rest].join('\n'),
+    'error',
   );
-  if (fix !== null) output.message(fixLine(fix, output.stderrScreen));
-  if (output.debug) output.message(trace(error));
+  if (fix !== null) output.message(fixLine(fix, output.stderrScreen), 'error');
+  if (output.debug) output.message(trace(error), 'error');
   if (output.json && !documentWritten) {
     const code = expected ? error.code : 'unexpected';
     const field = expected ? error.field : null;

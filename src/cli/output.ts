@@ -31,8 +31,19 @@ export interface Screen {
   readonly suggest?: Suggest;
 }
 
+/** How much a line matters to who reads the system's journal. */
+export type Severity = 'critical' | 'error' | 'warning' | 'notice' | 'info';
+
+/** syslog's numbers, by which journalctl -p filters. */
+const PRIORITIES: Readonly<Record<Severity, number>> = {
+  ...{ critical: 2, error: 3, warning: 4 },
+  ...{ notice: 5, info: 6 },
+};
+
 interface Stream {
   readonly isTTY: boolean;
+  /** Goes to the system's journal, which takes a priority before each line. */
+  readonly isJournal: boolean;
   readonly columns: number | null;
   /** Nobody reads it any more, or it can't be written. */
   readonly closed: boolean;
@@ -85,7 +96,7 @@ export interface Output extends OutputOptions {
   /** Nobody reads the result any more, or it can't be written. */
   readonly closed: boolean;
   /** The result, for people. */
-  result(text: string): void;
+  result(text: string, severity?: Severity): void;
   /** The result, for programs: one JSON document. */
   document(value: unknown): void;
   /** One line of several documents (NDJSON). */
@@ -95,7 +106,7 @@ export interface Output extends OutputOptions {
   /** What must be known, also with --quiet. */
   warn(text: string): void;
   /** Text for standard error, as it is. */
-  message(text: string): void;
+  message(text: string, severity?: Severity): void;
   /** One line on standard error's terminal in place of the last such, cut to fit; empty takes it away. */
   progress(text: string): void;
 }
@@ -141,7 +152,8 @@ export function createOutput(
     );
   // A terminal also shows the ^C that ends it, which must not begin another line.
   const room = stderrScreen.width - '^C'.length - 1;
-  const say = (text: string): void => stderr.write(`${text}\n`);
+  const say = (text: string, severity: Severity = 'info'): void =>
+    stderr.write(linesFor(stderr, text, severity));
   return {
     ...options,
     screen: screenOf(stdout),
@@ -159,18 +171,24 @@ export function createOutput(
     get closed() {
       return stdout.closed;
     },
-    result: (text) => stdout.write(`${text}\n`),
+    result: (text, severity = 'info') => stdout.write(linesFor(stdout, text, severity)),
     document: (value) => stdout.write(`${json(value, 2)}\n`),
     line: (value) => stdout.write(`${json(value)}\n`),
     note: (text) => {
       if (!options.quiet) say(`tokenctl: ${text}`);
     },
-    warn: (text) => say(`tokenctl: ${stderrScreen.colors.yellow('warning:')} ${text}`),
+    warn: (text) => say(`tokenctl: ${stderrScreen.colors.yellow('warning:')} ${text}`, 'warning'),
     message: say,
     progress: (text) => {
       if (stderr.isTTY && !options.quiet) stderr.write(`\r\u001b[K${text.slice(0, room)}`);
     },
   };
+}
+
+function linesFor({ isJournal }: Stream, text: string, severity: Severity): string {
+  if (!isJournal) return `${text}\n`;
+  const priority = `<${String(PRIORITIES[severity])}>`;
+  return text.replaceAll(/^/gm, priority) + '\n';
 }
 
 /**
@@ -255,7 +273,8 @@ function streamOf(stream: NodeJS.WriteStream & { readonly fd: number }): Stream 
     failure = WRITE_PROBLEMS[error.code ?? ''] ?? error.message;
   };
   stream.on('error', fail);
-  const write = fstatSync(stream.fd).isFile()
+  const file = fstatSync(stream.fd);
+  const write = file.isFile()
     ? (text: string): void => {
         // A stream would lose in silence what has no room left on the disk.
         try {
@@ -267,6 +286,8 @@ function streamOf(stream: NodeJS.WriteStream & { readonly fd: number }): Stream 
     : (text: string): void => void stream.write(text);
   return {
     isTTY: stream.isTTY,
+    // What systemd says of the stream that it has connected with its journal.
+    isJournal: process.env['JOURNAL_STREAM'] === `${String(file.dev)}:${String(file.ino)}`,
     get columns() {
       return stream.isTTY ? stream.columns : null;
     },

@@ -15,6 +15,7 @@ import { addLog } from './table/log.ts';
 import { addMonitor } from './table/monitor.ts';
 import { addReset } from './table/reset.ts';
 import { examples } from './table/shared.ts';
+import { addService } from './table/service.ts';
 import { addStatus } from './table/status.ts';
 import { addToken } from './table/token.ts';
 import { topicList } from './table/topics.ts';
@@ -79,6 +80,7 @@ export function createProgram(run: Run, print: (text: string) => void): Command 
   addImport(program, does);
   addMonitor(program, does);
   addGateway(program, does);
+  addService(program, does);
   addToken(program, does);
   addDatabase(program, does);
   addDoctor(program, does);

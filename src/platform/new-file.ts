@@ -2,11 +2,13 @@ import {
   chmodSync,
   closeSync,
   fsyncSync,
+  mkdirSync,
   openSync,
   readdirSync,
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
@@ -44,6 +46,23 @@ export function startFile(place: string, id: string, mode: number): NewFile {
       for (const end of ['', '-journal', '-wal', '-shm']) rmSync(`${path}${end}`, { force: true });
     },
   };
+}
+
+/** Writes a small file, whole or not at all, in the place of one that may be there; makes its directory. */
+export function replaceFile(place: string, text: string, id: string, mode: number): void {
+  mkdirSync(dirname(place), { recursive: true });
+  const file = startFile(place, id, mode);
+  try {
+    writeFileSync(file.path, text);
+    file.keep();
+  } catch (error) {
+    file.discard();
+    throw error;
+  }
+}
+
+export function removeFile(place: string): void {
+  rmSync(place, { force: true });
 }
 
 const STALE_MS = 86_400_000;

@@ -28,6 +28,11 @@ function packageRoot(): string {
   return folder;
 }
 
+/** The command line's own program, as a whole path. */
+export function programFile(): string {
+  return join(packageRoot(), 'bin', 'tokenctl.js');
+}
+
 /** The names of the migrations that this version knows, in order. */
 export function migrationNames(kind: 'sqlite' | 'postgresql'): string[] {
   return readdirSync(join(packageRoot(), 'prisma', kind, 'migrations'), { withFileTypes: true })

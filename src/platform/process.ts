@@ -13,6 +13,11 @@ export interface Host {
   readonly systemConfigDirectory: string;
   /** Who acts, for the record: `user@host`; null where the system knows no name. */
   readonly actor: string | null;
+  /** Such as 'linux'. */
+  readonly platform: string;
+  readonly pid: number;
+  /** The Node.js that runs this, as a whole path. */
+  readonly nodePath: string;
 }
 
 export function systemHost(): Host {
@@ -29,6 +34,9 @@ export function systemHost(): Host {
     get actor() {
       return actor();
     },
+    platform: process.platform,
+    pid: process.pid,
+    nodePath: process.execPath,
   };
 }
 
@@ -104,6 +112,16 @@ export function suspend(): void {
 export function onContinue(resumed: () => void): () => void {
   process.on('SIGCONT', resumed);
   return () => process.off('SIGCONT', resumed);
+}
+
+/**
+ * Calls `asked` when the process is asked to read its configuration again (SIGHUP). For services only:
+ * elsewhere the signal says that the terminal has gone.
+ * @returns what takes that back
+ */
+export function onReload(asked: () => void): () => void {
+  process.on('SIGHUP', asked);
+  return () => process.off('SIGHUP', asked);
 }
 
 /** Waits, or less if the signal aborts. */

@@ -129,6 +129,30 @@ export const COMMANDS: readonly CommandRow[] = [
   },
   // It has tests of its own, among them those of a lost database (test/server, gateway.test.ts).
   { command: 'gateway', bare: 'stays', runs: [] },
+  { command: 'service', bare: 2, runs: [] },
+  {
+    command: 'service install',
+    bare: 2,
+    runs: [
+      run('--user --dry-run', 'service-change'),
+      run('--user', 'service-change'),
+      run('--user --name gateway', 'service-change'),
+      run('--user --system', 'error', { code: 2 }),
+    ],
+    lost: onBoth('service-change', 0),
+  },
+  {
+    command: 'service uninstall',
+    bare: 2,
+    runs: [run('--user', 'service-change')],
+    lost: onBoth('service-change', 0),
+  },
+  {
+    command: 'service status',
+    bare: 2,
+    runs: [run('--user', 'service-status', { code: 3 })],
+    lost: onBoth('service-status', 3),
+  },
   { command: 'token', bare: 2, runs: [] },
   {
     command: 'token create',

@@ -12,7 +12,7 @@ export interface CliResult {
   stderr: string;
 }
 
-interface CliOptions {
+export interface CliOptions {
   env?: Record<string, string>;
   input?: string;
   /** A shell's line that runs it as "$@", to redirect its streams. */

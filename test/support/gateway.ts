@@ -29,7 +29,7 @@ export async function startGateway(
 ): Promise<RunningGateway> {
   const flags = ['--json', '--port', '0', '--upstream', upstream, '--database', databaseUrl];
   const named = aiType === null ? [] : ['--ai-type', aiType];
-  const running = startCli(cli, ['gateway', ...flags, ...named, ...args], env);
+  const running = startCli(cli, ['gateway', ...flags, ...named, ...args], { env });
   await running.prints('stdout', /\n/);
   const { url } = JSON.parse(running.lines()[0]!) as { url: string };
   return { ...running, url };

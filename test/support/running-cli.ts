@@ -1,7 +1,7 @@
 /** A command that stays, with what it has printed so far. */
 import type { ChildProcess } from 'node:child_process';
 import { onTestFinished } from 'vitest';
-import { finished, type Cli, type CliResult } from './cli.ts';
+import { finished, type Cli, type CliOptions, type CliResult } from './cli.ts';
 import { until } from './processes.ts';
 
 export interface RunningCli {
@@ -13,8 +13,8 @@ export interface RunningCli {
 }
 
 /** Starts it, and kills it when the test ends. */
-export function startCli(cli: Cli, args: string[], env: Record<string, string> = {}): RunningCli {
-  const child = cli.start(args, { env });
+export function startCli(cli: Cli, args: string[], options: CliOptions = {}): RunningCli {
+  const child = cli.start(args, options);
   const printed = { stdout: '', stderr: '' };
   const done = finished(child);
   for (const name of ['stdout', 'stderr'] as const) {

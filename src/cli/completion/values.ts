@@ -10,6 +10,7 @@ import {
 import { PROFILES } from '../../budget/settings.ts';
 import { isoTime, WINDOW_KINDS } from '../../budget/windows.ts';
 import { REQUEST_STATES } from '../../ledger/port.ts';
+import { SERVICES } from '../service/unit.ts';
 import { SHELLS, subcommand } from '../table/shared.ts';
 import { TOPICS } from '../table/topics.ts';
 import { PLACEHOLDERS } from '../views/status-line.ts';
@@ -44,6 +45,7 @@ const SOURCES: Readonly<Record<string, Source>> = {
   scope: () => words(SCOPES),
   token: ({ live }) => live.tokens(),
   shell: () => words(SHELLS),
+  service: () => words(SERVICES),
   command: commandsAndTopics,
   file: () => FILES,
   url: () => FILES,

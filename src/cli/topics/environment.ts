@@ -49,6 +49,15 @@ export const environment: readonly TopicPart[] = [
     ],
   },
   {
+    title: 'Service',
+    text: 'Set by systemd for what it starts.',
+    rows: [
+      ['NOTIFY_SOCKET', 'where monitor says that it is ready, alive, reloading or stopping'],
+      ['WATCHDOG_USEC, WATCHDOG_PID', 'monitor checks at least twice in this time'],
+      ['JOURNAL_STREAM', 'where this is the stream that is written to, each line has its priority'],
+    ],
+  },
+  {
     title: 'Terminal',
     text: 'First --no-color, then NO_COLOR, then FORCE_COLOR, then TERM and whether it is a terminal.',
     rows: [

@@ -4,7 +4,7 @@ import { isoTime, type IsoTime } from '../../budget/windows.ts';
 import type { Alert } from '../../ledger/alerts.ts';
 import type { Binding } from '../../ledger/binding.ts';
 import type { StatusReport } from '../../ledger/status.ts';
-import type { Screen } from '../output.ts';
+import type { Screen, Severity } from '../output.ts';
 import { ruleText } from './binding.ts';
 import { levelText } from './status.ts';
 import { count, limitText, percentText } from './text.ts';
@@ -83,6 +83,17 @@ export function lostLine(
     lostSince,
     error: { code, message },
   };
+}
+
+/** How much each level matters in a journal. */
+export const SEVERITIES: Readonly<Record<StatusReport['level'], Severity>> = {
+  ...{ ok: 'info', warning: 'warning' },
+  ...{ critical: 'error', emergency: 'critical' },
+};
+
+/** How much a check matters; a lost database as much as the level that denies some requests. */
+export function severityOf({ level }: MonitorLine): Severity {
+  return level === null ? 'error' : SEVERITIES[level];
 }
 
 export function monitorText(line: MonitorLine, screen: Screen): string {
