@@ -85,7 +85,7 @@ export interface Tokenctl {
  *   database_unusable, ledger_unavailable
  */
 export async function openTokenctl(options: OpenOptions = {}): Promise<Tokenctl> {
-  const { config = {}, create = false } = options;
+  const { config = {}, create } = options;
   const host = systemHost();
   const runtime = systemRuntime;
   const file = await loadConfig({
@@ -110,7 +110,8 @@ export async function openTokenctl(options: OpenOptions = {}): Promise<Tokenctl>
         ? resolveDatabase({ ...host, config: file.database, readSecret: readTextFile })
         : parseDatabase(options.databaseUrl, 'databaseUrl', 'option', host.directory),
     runtime,
-    create,
+    // The default file is created whatever is asked for.
+    ...(create === true ? { create } : {}),
     timeoutMs,
     firstSettings: settingsFromEnvironment(host.environment),
   });
