@@ -11,6 +11,7 @@ import { Guard, type SettleUsage } from './guard/guard.ts';
 import type { EstimateInput, ReserveRequest, Usage } from './guard/input.ts';
 import { BudgetDeniedError, runGuarded, type Called } from './guard/run.ts';
 import type { Ending } from './ledger/commands.ts';
+import type { KeyedReservation } from './ledger/keys.ts';
 import type { StatusReport } from './ledger/status.ts';
 import { readTextFile } from './platform/files.ts';
 import { systemHost } from './platform/process.ts';
@@ -68,8 +69,8 @@ export interface Tokenctl {
    * @throws TokenctlError invalid_input, reservation_not_found, key_reused, ledger_unavailable
    */
   giveKey(reservationId: string, key: string): Promise<void>;
-  /** The id of the reservation with this key; null where there is none. @throws TokenctlError invalid_input, ledger_unavailable */
-  findByKey(key: string): Promise<string | null>;
+  /** The reservation with this key; null where there is none. @throws TokenctlError invalid_input, ledger_unavailable */
+  findByKey(key: string): Promise<KeyedReservation | null>;
   /** The verdict that a reserve would get now; reserves nothing. @throws TokenctlError invalid_input */
   check(request: Pick<ReserveRequest, 'aiType' | 'estimate' | 'model'>): Promise<Verdict>;
   /** What `tokenctl status --json` prints. @throws TokenctlError ledger_unavailable */

@@ -53,13 +53,34 @@ function bodyMeter(): Meter {
   };
 }
 
+/** What a batch's results add up to. */
+export interface BatchAnswer extends Answer {
+  /** How many items they answer. */
+  readonly items: number;
+}
+
+/** The longest line of a batch's results that is read, in characters. */
+const LONGEST_LINE = 8_388_608;
+
 /** The meter for a batch's results: lines of JSON, each the answer to one item. */
-export function batchResultsMeter(): Meter {
+export function batchResultsMeter(): {
+  take(bytes: Uint8Array): void;
+  answer(whole: boolean): BatchAnswer;
+} {
   const decoder = new TextDecoder();
-  let line = '';
+  /** The line that has not ended yet, in the pieces that came. */
+  let pieces: string[] = [];
+  let length = 0;
+  let items = 0;
   let sum = answerOf({ usage: { input_tokens: 0, output_tokens: 0 } });
-  const takeLine = (text: string): void => {
+  const endLine = (): void => {
+    const tooLong = length > LONGEST_LINE;
+    const text = tooLong ? '' : pieces.join('');
+    pieces = [];
+    length = 0;
+    if (tooLong) sum = unread('a line of the results is too long');
     if (text.trim() === '' || sum.usage === null) return;
+    items += 1;
     const item = itemAnswer(parsed(text));
     if (item === null) return;
     sum =
@@ -67,16 +88,23 @@ export function batchResultsMeter(): Meter {
         ? unread('an item of the batch reports no usage')
         : { ...item, usage: sumOfUsage(sum.usage, item.usage) };
   };
+  const keep = (piece: string): void => {
+    length += piece.length;
+    if (length <= LONGEST_LINE) pieces.push(piece);
+    else pieces = [];
+  };
   return {
     take(bytes) {
-      const lines = (line + decoder.decode(bytes, { stream: true })).split('\n');
-      line = lines.pop() ?? '';
-      for (const text of lines) takeLine(text);
+      const [first = '', ...rest] = decoder.decode(bytes, { stream: true }).split('\n');
+      keep(first);
+      for (const piece of rest) {
+        endLine();
+        keep(piece);
+      }
     },
     answer(whole) {
-      takeLine(line);
-      line = '';
-      return whole ? sum : unread('the results were cut');
+      endLine();
+      return { ...(whole ? sum : unread('the results were cut')), items };
     },
   };
 }

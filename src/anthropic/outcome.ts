@@ -13,6 +13,8 @@ export type Outcome =
       readonly usage: ProviderUsage;
       readonly model: string | null;
       readonly stopReason: string | null;
+      /** What went wrong after the answer had begun; null when it is whole. */
+      readonly error: string | null;
     };
 
 /** Of an answer with an HTTP error: it delivers no message, so nothing is charged. */
@@ -22,8 +24,9 @@ export function outcomeOfStatus(status: number): Outcome | null {
 }
 
 /** Of an answer that was read to its end, or was cut. */
-export function outcomeOfAnswer({ usage, model, stopReason, error }: Answer): Outcome {
-  if (usage !== null) return { kind: 'used', usage, model, stopReason };
+export function outcomeOfAnswer({ usage, model, stopReason, error, refused }: Answer): Outcome {
+  if (usage !== null) return { kind: 'used', usage, model, stopReason, error };
+  if (refused === true) return { kind: 'free', error: error ?? 'the provider refused it' };
   return { kind: 'unknown', error: error ?? 'the answer reports no usage' };
 }
 

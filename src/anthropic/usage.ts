@@ -19,6 +19,8 @@ export interface Answer {
   readonly stopReason: string | null;
   /** What went wrong after the answer had begun; null when it is whole. */
   readonly error: string | null;
+  /** The provider refused it before it delivered or counted anything. */
+  readonly refused?: boolean;
 }
 
 const NOTHING_KNOWN: Answer = { usage: null, model: null, stopReason: null, error: null };
@@ -58,6 +60,7 @@ export class StreamMeter {
   #finished = false;
   /** The output was reported when it was over, not only as it began. */
   #outputReported = false;
+  #delivered = false;
   #text = '';
   #inferred = 0;
 
@@ -75,7 +78,7 @@ export class StreamMeter {
         this.#deliver(event['delta'], ['text', 'thinking', 'partial_json', 'content']);
         return;
       case 'message_delta':
-        this.#outputReported = this.#report(event['usage']);
+        this.#outputReported = this.#report(event['usage']) && hasOutput(event['usage']);
         if (isObject(event['delta'])) this.#stop(text(event['delta']['stop_reason']));
         return;
       case 'message_stop':
@@ -105,6 +108,9 @@ export class StreamMeter {
       model: this.#model,
       stopReason: this.#stopReason,
       error: this.#error ?? cut,
+      ...(this.#error !== null && this.#usage === null && !this.#delivered
+        ? { refused: true }
+        : {}),
     };
   }
 
@@ -130,6 +136,7 @@ export class StreamMeter {
 
   #deliver(block: unknown, fields: readonly string[]): void {
     if (!isObject(block)) return;
+    this.#delivered = true;
     for (const field of fields) this.#text += text(block[field]) ?? '';
     // Thinking that is not shown comes as a rough number of tokens instead.
     if (block['thinking'] === '') this.#inferred += count(block['estimated_tokens']) ?? 0;
@@ -173,7 +180,8 @@ function usageOf(reported: JsonObject, before: ProviderUsage | null): ProviderUs
     }
     const tokens = count(value);
     if (tokens === null) return null;
-    usage[name] = tokens;
+    // Counts only grow: one that is lower says nothing new.
+    usage[name] = Math.max(usage[name], tokens);
   }
   return withIterations(usage, reported['iterations']);
 }
@@ -206,6 +214,10 @@ function count(value: unknown): number | null {
   const isCount =
     typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_TOKENS;
   return isCount ? value : null;
+}
+
+function hasOutput(reported: unknown): boolean {
+  return isObject(reported) && count(reported['output_tokens']) !== null;
 }
 
 function errorOf(error: unknown): string {

@@ -1,9 +1,9 @@
-import { batchResultsMeter } from '../anthropic/meter.ts';
+import { batchResultsMeter, type BatchAnswer } from '../anthropic/meter.ts';
 import { isObject } from '../anthropic/json.ts';
 import type { Budget } from './hold.ts';
-import type { Usage } from './input.ts';
+import { loggedName } from './input.ts';
 import type { Observer } from './passing.ts';
-import { durableSoon, settleOrWarn } from './settling.ts';
+import { durableSoon, tellLedger } from './settling.ts';
 
 /**
  * What a batch is held and settled by: the id that Anthropic gives it is the reservation's key, so that
@@ -21,13 +21,9 @@ export async function noteBatch(
   warn: (message: string) => void,
 ): Promise<void> {
   const id = isObject(batch) ? batch['id'] : null;
-  try {
-    if (typeof id !== 'string') throw new Error('the answer has no id');
-    await budget.giveKey(reservationId, keyOf(id));
-  } catch (cause) {
-    const end = 'so it will be charged in full';
-    warn(`reservation ${reservationId} of a batch could not be noted, ${end}: ${String(cause)}`);
-  }
+  const failed = `reservation ${reservationId} of a batch could not be noted, so it will be charged in full`;
+  if (typeof id !== 'string') warn(`${failed}: the answer has no id`);
+  else await tellLedger(() => budget.giveKey(reservationId, keyOf(id)), failed, warn);
 }
 
 /** Settles a batch as its results pass, once they were read to their end. */
@@ -40,27 +36,36 @@ export function resultsObserver(
   return {
     take: (bytes) => meter.take(bytes),
     end: (how) => {
-      const { usage, model } = meter.answer(how === 'whole', 0);
-      if (usage === null) return Promise.resolve();
-      const used = model === null ? usage : { ...usage, model };
-      return durableSoon(settleBatch(budget, batchId, used, warn));
+      const answer = meter.answer(how === 'whole');
+      return durableSoon(settleBatch(budget, batchId, answer, warn));
     },
   };
 }
 
-/** A batch that was not made under this budget has no reservation. */
+/**
+ * A batch that was not made under this budget has no reservation. Results that can't be read, or are not
+ * those of every item, leave it held: the first settle holds for good.
+ */
 async function settleBatch(
   budget: Budget,
   batchId: string,
-  usage: Usage,
+  { usage, model, items }: BatchAnswer,
   warn: (message: string) => void,
 ): Promise<void> {
-  try {
-    const reservationId = await budget.findByKey(keyOf(batchId));
-    if (reservationId !== null) await settleOrWarn(budget, reservationId, usage, warn);
-  } catch (cause) {
-    warn(`batch ${batchId} could not be settled: ${String(cause)}`);
-  }
+  if (usage === null) return;
+  const settle = async (): Promise<void> => {
+    const reservation = await budget.findByKey(keyOf(batchId));
+    if (reservation === null) return;
+    if (reservation.items !== items) {
+      warn(
+        `batch ${batchId} stays held: its results are of ${String(items)} items, not of ${String(reservation.items)}`,
+      );
+      return;
+    }
+    const name = loggedName(model);
+    await budget.settle(reservation.id, name === null ? usage : { ...usage, model: name });
+  };
+  await tellLedger(settle, `batch ${batchId} could not be settled`, warn);
 }
 
 function keyOf(batchId: string): string {

@@ -57,7 +57,14 @@ export function tokenctlMiddleware(budget: Budget, options: AnthropicOptions): M
   const maxWaitMs = requireCount('maxWaitMs', options.maxWaitMs ?? 0, 0, LONGEST_WAIT_MS);
   const calls = new BudgetedCalls(budget, aiType, maxWaitMs);
   return (request, next, context) => {
-    const call = callOf(request.method ?? 'GET', new URL(request.url).pathname);
+    const { method = 'GET' } = request;
+    const { pathname } = new URL(request.url);
+    const call = callOf(method, pathname);
+    // A server may take another spelling for the same call, which would pass uncounted.
+    const plain = callOf(method, pathname.replaceAll(/\/{2,}/g, '/').replace(/\/$/, ''));
+    if (call.kind === 'unknown' && (plain.kind === 'message' || plain.kind === 'batch')) {
+      throw invalidInput('path', `"${pathname}" is written in a way that can't be counted`);
+    }
     if (call.kind === 'message') return calls.message(request, next, context);
     if (call.kind === 'batch') return calls.batch(request, next, context);
     if (call.kind === 'batch_results') return calls.results(call.batchId, request, next);

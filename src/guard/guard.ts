@@ -3,7 +3,7 @@ import type { EstimatorName } from '../budget/estimate.ts';
 import { requireCount } from '../budget/tokens.ts';
 import type { Verdict } from '../budget/verdict.ts';
 import type { Ending } from '../ledger/commands.ts';
-import { findByKey, giveKey } from '../ledger/keys.ts';
+import { findByKey, giveKey, type KeyedReservation } from '../ledger/keys.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Runtime } from '../platform/runtime.ts';
 import {
@@ -126,8 +126,8 @@ export class Guard {
     await this.#ledger.write((ops) => giveKey(ops, id, name));
   }
 
-  /** The id of the reservation with this key, open or ended; null where there is none. @throws invalid_input, ledger_unavailable */
-  async findByKey(key: string): Promise<string | null> {
+  /** The reservation with this key, open or ended; null where there is none. @throws invalid_input, ledger_unavailable */
+  async findByKey(key: string): Promise<KeyedReservation | null> {
     const name = requireKey(key);
     return this.#ledger.read((ops) => findByKey(ops, name));
   }

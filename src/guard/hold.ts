@@ -2,8 +2,9 @@ import { usageOfAttempts, type Outcome } from '../anthropic/outcome.ts';
 import type { Estimate, Verdict } from '../budget/verdict.ts';
 import type { Ending } from '../ledger/commands.ts';
 import type { SettleUsage } from './guard.ts';
-import type { ReserveRequest } from './input.ts';
-import { durableSoon, settleOrWarn } from './settling.ts';
+import type { KeyedReservation } from '../ledger/keys.ts';
+import { loggedName, type ReserveRequest } from './input.ts';
+import { durableSoon, settleOrWarn, tellLedger } from './settling.ts';
 
 /** What a call needs of the budget: a Tokenctl has it. */
 export interface Budget {
@@ -11,7 +12,8 @@ export interface Budget {
   settle(reservationId: string, usage: SettleUsage): Promise<Ending>;
   release(reservationId: string, details?: { readonly error?: unknown }): Promise<Ending>;
   giveKey(reservationId: string, key: string): Promise<void>;
-  findByKey(key: string): Promise<string | null>;
+  findByKey(key: string): Promise<KeyedReservation | null>;
+  check(request: Pick<ReserveRequest, 'aiType' | 'estimate' | 'model'>): Promise<Verdict>;
 }
 
 /** One call's reservation, over all attempts at it. It ends once. */
@@ -45,15 +47,19 @@ export class Hold {
     const settle = (usage: SettleUsage): Promise<void> =>
       settleOrWarn(this.#budget, this.id, usage, this.#warn);
     if (outcome.kind === 'used') {
-      const { model, stopReason } = outcome;
+      const model = loggedName(outcome.model);
+      const stopReason = loggedName(outcome.stopReason);
+      const { error } = outcome;
       const usage = usageOfAttempts(outcome.usage, this.#unknownAttempts, this.estimate);
-      return settle({ ...usage, stopReason, ...(model === null ? {} : { model }) });
+      return settle({ ...usage, stopReason, error, ...(model === null ? {} : { model }) });
     }
     const unknown = this.#unknownAttempts + (outcome.kind === 'unknown' ? 1 : 0);
     if (unknown > 1) return settle(usageOfAttempts(null, unknown, this.estimate));
     if (unknown === 1) return settle({ unknown: true, error: outcome.error });
-    await this.#budget.release(this.id, { error: outcome.error }).catch((cause: unknown) => {
-      this.#warn(`reservation ${this.id} could not be released: ${String(cause)}`);
-    });
+    await tellLedger(
+      () => this.#budget.release(this.id, { error: outcome.error }),
+      `reservation ${this.id} could not be released`,
+      this.#warn,
+    );
   }
 }

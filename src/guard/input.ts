@@ -140,6 +140,11 @@ export function checkName(field: string, value: unknown): string | null {
   return storable(value);
 }
 
+/** A name that someone else gave, as the log takes it: null where it is empty, and cut where it is long. */
+export function loggedName(name: string | null): string | null {
+  return name === null || name === '' ? null : storable(name.slice(0, NAME_LENGTH_MOST));
+}
+
 /** An error's message for the log. */
 export function errorText(error: unknown): string | null {
   if (error === undefined || error === null) return null;

@@ -37,6 +37,7 @@ export async function passing(
   };
   const onAbort = (): void => void end('cut');
   aborted?.addEventListener('abort', onAbort, { once: true });
+  if (aborted?.aborted === true) onAbort();
 
   const body = new ReadableStream<Uint8Array>(
     {

@@ -1,11 +1,47 @@
 import { TokenctlError } from '../budget/errors.ts';
+import { CLOSED } from '../ledger/ledger.ts';
 import { pause } from '../platform/timers.ts';
 import type { Guard, SettleUsage } from './guard.ts';
 
+/** The pauses after which a ledger that did not answer, or was busy, is told again, in ms: half a minute in all. */
+const PAUSES_MS = [250, 1_000, 4_000, 10_000, 15_000];
+
+/**
+ * Tells the ledger something that may be told twice, and again after a pause while it does not answer.
+ * Never throws.
+ * @param what such as 'reservation … could not be settled'
+ * @param warn told when it failed at first, and when it is given up
+ */
+export async function tellLedger(
+  work: () => Promise<unknown>,
+  what: string,
+  warn: (message: string) => void,
+): Promise<void> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      await work();
+      return;
+    } catch (cause) {
+      const pauseMs = mayAnswerLater(cause) ? PAUSES_MS[tries] : undefined;
+      if (tries === 0 || pauseMs === undefined) warn(`${what}: ${String(cause)}`);
+      if (pauseMs === undefined) return;
+      await pause(pauseMs);
+    }
+  }
+}
+
+function mayAnswerLater(cause: unknown): boolean {
+  return (
+    cause instanceof TokenctlError &&
+    (cause.code === 'ledger_unavailable' || cause.code === 'ledger_busy') &&
+    cause.message !== CLOSED
+  );
+}
+
 /**
  * Settles a call that is over, and never throws: the call's own answer matters more. Usage that can't
- * be read charges the hold. A ledger that did not answer is told again once; after that the hold is
- * charged when its time is over.
+ * be read charges the hold. A ledger that did not answer is told again for half a minute; after that the
+ * hold is charged when its time is over.
  * @param warn told when it could not be settled at first
  */
 export async function settleOrWarn(
@@ -14,14 +50,18 @@ export async function settleOrWarn(
   usage: SettleUsage,
   warn: (message: string) => void,
 ): Promise<void> {
-  try {
-    await guard.settle(reservationId, usage);
-  } catch (cause) {
-    warn(`reservation ${reservationId} could not be settled: ${String(cause)}`);
-    const unreadable = cause instanceof TokenctlError && cause.code === 'invalid_input';
-    const again = unreadable ? ({ unknown: true, error: cause } as const) : usage;
-    await guard.settle(reservationId, again).catch(() => undefined);
-  }
+  let told = usage;
+  const settle = async (): Promise<void> => {
+    try {
+      await guard.settle(reservationId, told);
+    } catch (cause) {
+      if (!(cause instanceof TokenctlError) || cause.code !== 'invalid_input') throw cause;
+      warn(`what reservation ${reservationId} used can't be read: ${String(cause)}`);
+      told = { unknown: true, error: cause };
+      await guard.settle(reservationId, told);
+    }
+  };
+  await tellLedger(settle, `reservation ${reservationId} could not be settled`, warn);
 }
 
 /** How long a caller is held up at most for the end of its reservation to be durable, in ms. */

@@ -21,8 +21,15 @@ export function* giveKey(ops: Operations, id: string, key: string): Step<void> {
   yield* step(ops.giveKey(id, key));
 }
 
-/** The id of the reservation with this key; null where there is none. */
-export function* findByKey(ops: Operations, key: string): Step<string | null> {
+/** A reservation that is found by its key. */
+export interface KeyedReservation {
+  readonly id: string;
+  /** How many requests it stands for. */
+  readonly items: number;
+}
+
+/** The reservation with this key; null where there is none. */
+export function* findByKey(ops: Operations, key: string): Step<KeyedReservation | null> {
   const [row] = yield* step(ops.logsByKey([key]));
-  return row?.id ?? null;
+  return row === undefined ? null : { id: row.id, items: row.requestItems };
 }

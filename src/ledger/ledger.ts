@@ -20,7 +20,8 @@ export interface LedgerOptions {
   readonly timeoutMs?: number;
 }
 
-const CLOSED = 'this ledger was closed';
+/** What a ledger that its owner has closed refuses with. */
+export const CLOSED = 'this ledger was closed';
 const REOPEN = 'open it again';
 /** Commands in one transaction, at most. */
 const BATCH_SIZE = 256;

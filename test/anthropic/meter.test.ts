@@ -15,7 +15,7 @@ const usage = {
 };
 
 /** Gives it the text, a few bytes at a time. */
-function feed(meter: Meter, text: string): Meter {
+function feed<M extends { take(bytes: Uint8Array): void }>(meter: M, text: string): M {
   const bytes = new TextEncoder().encode(text);
   for (let at = 0; at < bytes.length; at += 7) meter.take(bytes.subarray(at, at + 7));
   return meter;
@@ -54,10 +54,16 @@ describe('an answer that passes', () => {
   });
 
   it('that is longer than the bound is not read', () => {
-    const meter = messageMeter('application/json');
-    const chunk = new Uint8Array(16_777_216);
-    for (let count = 0; count < 5; count += 1) meter.take(chunk);
-    expect(meter.answer(true, 100).usage).toBeNull();
+    const spaces = new Uint8Array(16_777_216).fill(0x20);
+    const json = new TextEncoder().encode(JSON.stringify(message));
+    const padded = (times: number): Meter => {
+      const padding = messageMeter('application/json');
+      for (let count = 0; count < times; count += 1) padding.take(spaces);
+      padding.take(json);
+      return padding;
+    };
+    expect(padded(3).answer(true, 100).usage).toEqual(usage);
+    expect(padded(4).answer(true, 100).usage).toBeNull();
   });
 });
 
@@ -70,10 +76,10 @@ describe("a batch's results", () => {
   it('add up what succeeded; what failed, was cancelled or expired is not charged', () => {
     const lines = [succeeded, ...failed, succeeded];
     for (const text of [lines.join('\n'), `${lines.join('\r\n')}\n`]) {
-      const { usage: sum, model } = feed(batchResultsMeter(), text).answer(true, 0);
+      const { usage: sum, model } = feed(batchResultsMeter(), text).answer(true);
       expect([sum, model]).toEqual([{ ...usage, inputTokens: 10, outputTokens: 14 }, 'm']);
     }
-    const { usage: none } = feed(batchResultsMeter(), failed.join('\n')).answer(true, 0);
+    const { usage: none } = feed(batchResultsMeter(), failed.join('\n')).answer(true);
     expect(none).toEqual({ ...usage, inputTokens: 0, outputTokens: 0 });
   });
 
@@ -86,6 +92,21 @@ describe("a batch's results", () => {
     ],
     ['are no JSON', `<html>\n${succeeded}`, true],
   ])('that %s say nothing', (_, text, whole) => {
-    expect(feed(batchResultsMeter(), text).answer(whole, 0).usage).toBeNull();
+    expect(feed(batchResultsMeter(), text).answer(whole).usage).toBeNull();
+  });
+
+  it('say of how many items they are', () => {
+    expect(
+      feed(batchResultsMeter(), [succeeded, ...failed, ''].join('\n')).answer(true).items,
+    ).toBe(4);
+    expect(batchResultsMeter().answer(true).items).toBe(0);
+  });
+
+  it('with a line longer than the bound say nothing, and are not read again and again', () => {
+    const meter = batchResultsMeter();
+    const chunk = new TextEncoder().encode('x'.repeat(65_536));
+    for (let count = 0; count < 200; count += 1) meter.take(chunk);
+    feed(meter, `\n${succeeded}\n`);
+    expect(meter.answer(true).usage).toBeNull();
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { outcomeOfAnswer } from '../../src/anthropic/outcome.ts';
 import { answerOf, StreamMeter, type Answer } from '../../src/anthropic/usage.ts';
 import { estimateInput } from '../../src/budget/estimate.ts';
 
@@ -116,6 +117,31 @@ describe('a stream', () => {
     expect(streamed([start(), delta({ text: words })], 10).usage).toEqual(usage(5, 10));
     const more = streamed([start(), end({ output_tokens: 500 }, null)], 10);
     expect(more.usage).toEqual(usage(5, 500));
+  });
+
+  it.each([{}, { output_tokens: null }, { input_tokens: 10 }])(
+    'that ends with the usage %j has not reported its output',
+    (last) => {
+      const whole = streamed([start(), delta({ text: words }), end(last), stop]);
+      expect(whole.usage?.outputTokens).toBe(inferred);
+    },
+  );
+
+  it('whose later counts are lower keeps the greater', () => {
+    const first = start({ input_tokens: 5_000, output_tokens: 1, cache_read_input_tokens: 700 });
+    const last = end({ output_tokens: 9, input_tokens: 0, cache_read_input_tokens: 0 });
+    expect(streamed([first, last, stop]).usage).toEqual(usage(5_000, 9, 0, 700));
+  });
+
+  it('that is refused before it began delivered nothing', () => {
+    const error = { type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } };
+    const refused = streamed([error]);
+    expect(refused).toMatchObject({ usage: null, refused: true });
+    expect(outcomeOfAnswer(refused)).toEqual({
+      kind: 'free',
+      error: 'overloaded_error: Overloaded',
+    });
+    expect(streamed([start(), error]).refused).toBeUndefined();
   });
 
   it('that was cut at once is charged what it reported', () => {

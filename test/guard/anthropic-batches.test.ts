@@ -1,5 +1,6 @@
 import Anthropic from '@anthropic-ai/sdk';
 import { describe, expect, it } from 'vitest';
+import { resultsObserver } from '../../src/guard/anthropic-batches.ts';
 import { tokenctlMiddleware } from '../../src/guard/anthropic.ts';
 import {
   ESTIMATE,
@@ -56,6 +57,30 @@ describe.each(DATABASES)('a batch through the SDK on %s', (kind) => {
     expect(await budgeted.ended()).toEqual({ ...held, used, held: 0 });
     await readResults(budgeted.client, id);
     expect((await budgeted.ended()).used).toBe(used);
+  });
+
+  it('stays held where results are not those of every item, and is charged by those that are', async () => {
+    const budgeted = await openBudgetedClient(kind);
+    const { id } = await budgeted.client.messages.batches.create({ requests });
+    const whole = await fetch(`${budgeted.api.url}/v1/messages/batches/${id}/results`, {
+      headers: { 'x-api-key': 'test' },
+    });
+    const lines = (await whole.text()).trimEnd().split('\n');
+    expect(lines).toHaveLength(4);
+    const warnings: string[] = [];
+    const read = async (text: string): Promise<void> => {
+      const warn = (message: string): void => void warnings.push(message);
+      const observer = resultsObserver(budgeted.guard, id, warn);
+      observer.take(new TextEncoder().encode(text));
+      await observer.end('whole');
+    };
+    await read('');
+    await read(lines.slice(0, 3).join('\n'));
+    expect((await budgeted.counts()).held).toBe(4 * ESTIMATE);
+    expect(warnings).toHaveLength(2);
+    expect(warnings[1]).toMatch(/results are of 3 items, not of 4/);
+    await read(lines.join('\n'));
+    expect((await budgeted.ended()).used).toBe(2 * (INPUT + 39));
   });
 
   it('is held for a day and an hour', async () => {
