@@ -85,7 +85,7 @@ describe.each(DATABASES)('a stream on %s', (kind) => {
     await drained(stream);
     expect(call.state).toBe('ended');
     await letGo();
-    expect(await ended()).toEqual({ ...delivered, used: INPUT + 39 });
+    expect(await ended()).toEqual({ ...delivered, failed: 0, used: INPUT + 39 });
   });
 
   it.each(['cut:2', 'error:2'])(
