@@ -70,16 +70,16 @@ async function closedLoop(
   proxy: Served,
   callers: number,
 ): Promise<Row[]> {
-  const direct: number[] = [];
-  const through: number[] = [];
+  let direct: number[] = [];
+  let through: number[] = [];
   const rates: number[] = [];
   for (let round = -1; round < ROUNDS; round += 1) {
     const bare = await loop(client, provider.url, callers);
     const ours = await loop(client, proxy.url, callers);
     // The first round warms everything up.
     if (round < 0) continue;
-    direct.push(...bare.ms);
-    through.push(...ours.ms);
+    direct = direct.concat(bare.ms);
+    through = through.concat(ours.ms);
     rates.push(ours.rate);
   }
   const added = (q: number): string =>
@@ -121,16 +121,16 @@ async function scheduled(
   proxy: Served,
   folder: string,
 ): Promise<Row> {
-  const direct: number[] = [];
-  const through: number[] = [];
+  let direct: number[] = [];
+  let through: number[] = [];
   const syncs: number[] = [];
   for (let round = -1; round < ROUNDS; round += 1) {
     const bare = await arrivals(client, provider.url);
     const ours = await arrivals(client, proxy.url);
     if (round < 0) continue;
     syncs.push(syncTimeMs(folder));
-    direct.push(...bare);
-    through.push(...ours);
+    direct = direct.concat(bare);
+    through = through.concat(ours);
   }
   const added = median(through) - median(direct);
   return {
