@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { CommandContext } from '../../src/cli/context.ts';
-import { servicePlan } from '../../src/cli/service/plan.ts';
+import { servicePlan, type ServicePlan } from '../../src/cli/service/plan.ts';
 import { SERVICES, unitName, unitText, type UnitOptions } from '../../src/cli/service/unit.ts';
 import { systemHost } from '../../src/platform/process.ts';
 import { temporaryCli, type Cli } from '../support/cli.ts';
@@ -24,6 +24,16 @@ let cli: Cli;
 beforeEach(() => {
   cli = temporaryCli();
 });
+
+/** A service of the system, of a tokenctl that is installed there whatever this checkout is. */
+function systemPlan(
+  options: Partial<CommandContext['options']>,
+  program = '/usr/lib/node_modules/tokenctl/bin/tokenctl.js',
+): Promise<ServicePlan> {
+  const host = { ...systemHost(), environment: {}, nodePath: '/usr/bin/node', platform: 'linux' };
+  const context = { host, options: { color: false, ...options } } as CommandContext;
+  return servicePlan(context, { system: true }, program);
+}
 
 /** Says what systemd finds wrong with a unit; empty when all is well. */
 function verified(name: string, text: string): string {
@@ -117,19 +127,31 @@ describe('service install', () => {
 
   it('puts no password into the unit, nor on the screen', async () => {
     const url = 'postgresql://ann:s3cret@db.example/budget';
-    for (const scope of ['--user', '--system']) {
-      const args = ['service', 'install', scope, '--dry-run', '--database', url];
-      const { code, stdout, stderr } = await cli.run(args);
-      expect(code).toBe(0);
-      expect(stdout + stderr).not.toContain('s3cret');
-      expect(stdout).toMatch(/-> (sudo )?install -D -m 600 \/dev\/stdin \S+\/database-url\n/);
-    }
+    const args = ['service', 'install', '--user', '--dry-run', '--database', url];
+    const { code, stdout, stderr } = await cli.run(args);
+    expect(code).toBe(0);
+    expect(stdout + stderr).not.toContain('s3cret');
+    expect(stdout).toMatch(/-> (sudo )?install -D -m 600 \/dev\/stdin \S+\/database-url\n/);
     expect(existsSync(folder())).toBe(false);
+    const plan = await systemPlan({ database: url });
+    expect(JSON.stringify(plan)).not.toContain('s3cret');
+    expect(plan.databaseFile).toMatch(/\/database-url$/);
   });
 
   it.each([
-    [['--system', '--database', 'file:x.db'], /--database: a service of the system has a user of/],
-    [['--system', '--config', '/home/ann/c.json'], /\/home\/ann\/c\.json/],
+    [{ database: 'file:x.db' }, /--database: a service of the system has a user of/],
+    [{ config: '/home/ann/c.json' }, /\/home\/ann\/c\.json/],
+  ])('of the system with %j is refused', async (options, message) => {
+    await expect(systemPlan(options)).rejects.toThrow(message);
+  });
+
+  it('of the system is refused where it would not see tokenctl', async () => {
+    await expect(systemPlan({}, '/home/ann/tokenctl/bin/tokenctl.js')).rejects.toThrow(
+      '/home/ann/tokenctl/bin/tokenctl.js',
+    );
+  });
+
+  it.each([
     [[], /whose service is it\?\n {2}-> add --user .* or --system/],
     [['--user', '--system'], /--user and --system are two services/],
     [['--user', '--name', 'serve'], /--name: there is no service "serve"\n {2}-> write monitor or/],

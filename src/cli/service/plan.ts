@@ -33,10 +33,15 @@ const SYSTEM_STATE = '/var/lib/tokenctl';
 /** What a service of the system does not see. */
 const HIDDEN = /^\/(home|root|run\/user|tmp|var\/tmp)\//;
 
-/** What a service would be, here. Touches nothing. @throws invalid_input */
+/**
+ * What a service would be, here. Touches nothing.
+ * @param program where tokenctl is installed
+ * @throws invalid_input
+ */
 export async function servicePlan(
   context: CommandContext,
   flags: ServiceFlags,
+  program = programFile(),
 ): Promise<ServicePlan> {
   const { host, options } = context;
   if (host.platform !== 'linux') {
@@ -48,7 +53,6 @@ export async function servicePlan(
   }
   const scope = scopeOf(flags);
   const service = serviceOf(flags.name);
-  const program = programFile();
   const config = options.config === undefined ? null : resolve(host.directory, options.config);
   if (scope === 'system') refuseHidden(host.nodePath, program, config ?? '');
   const { word, databaseFile, database } = await databaseFor(context, scope);

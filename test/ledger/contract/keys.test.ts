@@ -10,10 +10,10 @@ describe.each(DATABASES)('a key that a reservation gets afterwards on %s', (kind
     await guard.giveKey(id, 'batch 1');
     expect(await counts(app)).toEqual(everywhere(0, 100));
     const other = await another();
-    expect(await other.guard.findByKey('batch 1')).toBe(id);
+    expect(await other.guard.findByKey('batch 1')).toEqual({ id, items: 1 });
     expect(await other.guard.findByKey('batch 2')).toBeNull();
     await other.guard.settle(id, { inputTokens: 1, outputTokens: 2 });
-    expect(await guard.findByKey('batch 1')).toBe(id);
+    expect(await guard.findByKey('batch 1')).toEqual({ id, items: 1 });
     expect(await counts(app)).toEqual(everywhere(3, 0));
   });
 
