@@ -7,8 +7,8 @@ import type { Guard, SettleUsage } from './guard.ts';
 const PAUSES_MS = [250, 1_000, 4_000, 10_000, 15_000];
 
 /**
- * Tells the ledger something that may be told twice, and again after a pause while it does not answer.
- * Never throws.
+ * Tells the ledger something that may be told twice. While it does not answer, it is told again after
+ * pauses, for which nobody waits. Never throws.
  * @param what such as 'reservation … could not be settled'
  * @param warn told when it failed at first, and when it is given up
  */
@@ -17,15 +17,28 @@ export async function tellLedger(
   what: string,
   warn: (message: string) => void,
 ): Promise<void> {
-  for (let tries = 0; ; tries += 1) {
+  try {
+    await work();
+  } catch (cause) {
+    warn(`${what}: ${String(cause)}`);
+    if (mayAnswerLater(cause)) void tellLater(work, what, warn);
+  }
+}
+
+async function tellLater(
+  work: () => Promise<unknown>,
+  what: string,
+  warn: (message: string) => void,
+): Promise<void> {
+  for (const [tries, pauseMs] of PAUSES_MS.entries()) {
+    await pause(pauseMs);
     try {
       await work();
       return;
     } catch (cause) {
-      const pauseMs = mayAnswerLater(cause) ? PAUSES_MS[tries] : undefined;
-      if (tries === 0 || pauseMs === undefined) warn(`${what}: ${String(cause)}`);
-      if (pauseMs === undefined) return;
-      await pause(pauseMs);
+      if (mayAnswerLater(cause) && tries < PAUSES_MS.length - 1) continue;
+      warn(`${what}: ${String(cause)}`);
+      return;
     }
   }
 }
