@@ -1,5 +1,6 @@
 import { LEVELS, levelAt, percentUsed, type Level } from '../budget/levels.ts';
 import type { Limits } from '../budget/limits.ts';
+import { count } from '../budget/tokens.ts';
 import { isoTime, type Window } from '../budget/windows.ts';
 import type { Alert, AlertData, AlertLevel } from '../ledger/alerts.ts';
 
@@ -111,17 +112,17 @@ export function alertMessage(
   data: AlertData,
   { limits, month }: MonthState,
 ): string {
-  const share = `${data.percent.toFixed(2)} % of the ${amount(data.limit)} tokens of ${month.start} are used or held`;
+  const share = `${data.percent.toFixed(2)} % of the ${count(data.limit)} tokens of ${month.start} are used or held`;
   const small = limits.criticalRequest;
   const stop = limits.emergencyAt;
-  const then = stop === null ? '' : `; from ${amount(stop)} on every request is`;
+  const then = stop === null ? '' : `; from ${count(stop)} on every request is`;
   switch (level) {
     case 'warning':
       return `${share}; nothing is denied for it yet${then === '' ? '' : `${then} denied`}`;
     case 'critical':
       return small === null
         ? `${share}${then === '' ? '' : `${then} denied`}`
-        : `${share}; requests above ${amount(small)} tokens are denied${then}`;
+        : `${share}; requests above ${count(small)} tokens are denied${then}`;
     case 'emergency':
       return `${share}; every request is denied until ${timeText(data.resetsAt)}, or until usage is reset or the limit raised`;
   }
@@ -150,8 +151,4 @@ function isOver({ level, data }: Alert, { used, held, limits, newestReset }: Mon
 /** '2026-12-01 00:00 UTC' */
 function timeText(iso: string): string {
   return `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`;
-}
-
-function amount(tokens: number): string {
-  return String(tokens).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
 }
