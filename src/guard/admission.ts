@@ -15,7 +15,7 @@ const LONGEST_WAIT_MS = 1_000;
  * @throws the signal's reason when it is aborted while waiting
  */
 export async function reserveInTime(
-  budget: Budget,
+  budget: Pick<Budget, 'reserve' | 'check'>,
   request: ReserveRequest,
   maxWaitMs: number,
   runtime: Runtime,
