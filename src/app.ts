@@ -1,4 +1,5 @@
 import type { Channel } from './alerts/channel.ts';
+import type { Postman } from './alerts/postman.ts';
 import type { Watched } from './alerts/watch.ts';
 import type { Scope } from './budget/access-token.ts';
 import type { AdmissionRequest } from './budget/decide.ts';
@@ -8,6 +9,13 @@ import type { Verdict } from './budget/verdict.ts';
 import { isoTime, type IsoTime } from './budget/windows.ts';
 import type { DatabaseTarget } from './config/database.ts';
 import type { AccessToken } from './ledger/access-tokens.ts';
+import type {
+  AlertsReport,
+  CaredAlert,
+  DeliveryRow,
+  Silence,
+  SilenceRequest,
+} from './ledger/alert-care.ts';
 import type { ImportRow } from './ledger/import.ts';
 import { Ledger } from './ledger/ledger.ts';
 import type { LimitEffect } from './ledger/limit-effect.ts';
@@ -228,14 +236,18 @@ export class App {
 
   /**
    * One check of a monitor: charges due holds, raises and resolves alerts, and delivers what waits in
-   * the outbox to these channels; null only looks. @throws ledger_unavailable
+   * the outbox to these channels, and beside it to the postman's; null only looks.
+   * @throws ledger_unavailable
    */
-  async watch(channels: readonly Channel[] | null): Promise<MonitorCheck> {
+  async watch(
+    channels: readonly Channel[] | null,
+    postman: Postman | null = null,
+  ): Promise<MonitorCheck> {
     if (channels === null) {
       return { report: await this.status(), open: [], lookAgainAtMs: null, failed: [] };
     }
     const { watchLedger } = await import('./alerts/watch.ts');
-    const { snapshot, ...rest } = await watchLedger(this.ledger, channels, this.#runtime);
+    const { snapshot, ...rest } = await watchLedger(this.ledger, channels, this.#runtime, postman);
     return { report: statusReport(snapshot, this.location), ...rest };
   }
 
@@ -353,6 +365,37 @@ export class App {
     const kept = { hash: tokenHash(secret), prefix: tokenPrefix(secret), createdBy: actor };
     const token = await this.ledger.write((ops) => insertToken(ops, { id, ...kept, ...request }));
     return { secret, token };
+  }
+
+  /** The alerts of the newest, and those that are open, with their deliveries. @throws ledger_unavailable */
+  async alerts(): Promise<AlertsReport> {
+    const { readAlerts } = await import('./ledger/alert-care.ts');
+    return this.ledger.read(readAlerts);
+  }
+
+  /** Says that someone takes care of an alert: what waits of it is dropped. @throws alert_not_found */
+  async ackAlert(named: string, actor: string | null): Promise<CaredAlert> {
+    const { ackAlert } = await import('./ledger/alert-care.ts');
+    return this.ledger.write((ops) => ackAlert(ops, named, actor));
+  }
+
+  /** Lets dead deliveries be tried again, of one alert or of all; those that it let. @throws alert_not_found */
+  async retryDeliveries(named: string | null): Promise<DeliveryRow[]> {
+    const { retryDeliveries } = await import('./ledger/alert-care.ts');
+    return this.ledger.write((ops) => retryDeliveries(ops, named));
+  }
+
+  /** Holds back what goes to the configuration's channels, in place of a silence before. */
+  async silenceAlerts(silence: Omit<SilenceRequest, 'id'>): Promise<Silence> {
+    const { silenceAlerts } = await import('./ledger/alert-care.ts');
+    const id = this.#runtime.newId();
+    return this.ledger.write((ops) => silenceAlerts(ops, { ...silence, id }));
+  }
+
+  /** Ends the silence; null where there was none. */
+  async endSilence(): Promise<Silence | null> {
+    const { endSilence } = await import('./ledger/alert-care.ts');
+    return this.ledger.write(endSilence);
   }
 
   /** Every access token, the newest first. */

@@ -1,4 +1,5 @@
-import type { Alert, AlertEvent } from '../ledger/alerts.ts';
+import type { AlertKind } from '../budget/alert-kinds.ts';
+import type { Alert, AlertEvent, AlertLevel } from '../ledger/alerts.ts';
 
 /** A way on which alerts go out. */
 export interface Channel {
@@ -6,6 +7,35 @@ export interface Channel {
   readonly name: string;
   /** Which events it tells. */
   readonly events: readonly AlertEvent[];
-  /** Tells one. May tell one again after a crash. @throws when it could not be told: it is tried again */
+  /** The lowest level that it is told of; absent is every level. */
+  readonly minLevel?: AlertLevel;
+  /** The kinds that it is told of; absent is every kind. */
+  readonly kinds?: readonly AlertKind[];
+  /** Whether all but emergencies must wait at an instant. */
+  quietAt?(atMs: number): boolean;
+  /**
+   * Tells one. May tell one again after a crash: its id and event are the same then.
+   * @throws DeliveryError, or anything else, when it could not be told
+   */
   send(alert: Alert, event: AlertEvent): Promise<void>;
+}
+
+/** Why something could not be told, and whether it helps to try again. */
+export class DeliveryError extends Error {
+  /** It was refused for good. */
+  readonly final: boolean;
+  /** How long the receiver asks to be left alone, in ms; null when it does not say. */
+  readonly retryAfterMs: number | null;
+
+  constructor(message: string, options: { final?: boolean; retryAfterMs?: number | null } = {}) {
+    super(message);
+    this.name = 'DeliveryError';
+    this.final = options.final ?? false;
+    this.retryAfterMs = options.retryAfterMs ?? null;
+  }
+}
+
+/** The same for every try of the same delivery, so that a receiver can tell what it knows already. */
+export function deliveryId({ id }: Alert, event: AlertEvent): string {
+  return `${id}.${event}`;
 }

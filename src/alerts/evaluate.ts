@@ -107,24 +107,31 @@ export function alertData(state: MonthState, level: AlertLevel): AlertData {
 }
 
 /** What it says, in one line: how much is used, and what happens to requests now. */
-export function alertMessage(
+export function alertMessage(level: AlertLevel, data: AlertData, state: MonthState): string {
+  const { percent, limit } = data;
+  const share = `${percent.toFixed(2)} % of the ${count(limit)} tokens of ${state.month.start} are used or held`;
+  return `${share}; ${alertEffect(level, data, state)}`;
+}
+
+/** What happens to requests at a level. */
+export function alertEffect(
   level: AlertLevel,
-  data: AlertData,
-  { limits, month }: MonthState,
+  { resetsAt }: AlertData,
+  { limits }: MonthState,
 ): string {
-  const share = `${data.percent.toFixed(2)} % of the ${count(data.limit)} tokens of ${month.start} are used or held`;
   const small = limits.criticalRequest;
   const stop = limits.emergencyAt;
-  const then = stop === null ? '' : `; from ${count(stop)} on every request is`;
+  const all = stop === null ? null : `from ${count(stop)} on every request`;
   switch (level) {
     case 'warning':
-      return `${share}; nothing is denied for it yet${then === '' ? '' : `${then} denied`}`;
+      return `nothing is denied for it yet${all === null ? '' : `; ${all} is denied`}`;
     case 'critical':
-      return small === null
-        ? `${share}${then === '' ? '' : `${then} denied`}`
-        : `${share}; requests above ${count(small)} tokens are denied${then}`;
+      if (small !== null) {
+        return `requests above ${count(small)} tokens are denied${all === null ? '' : `, ${all}`}`;
+      }
+      return all === null ? 'nothing is denied for it' : `${all} is denied`;
     case 'emergency':
-      return `${share}; every request is denied until ${timeText(data.resetsAt)}, or until usage is reset or the limit raised`;
+      return `every request is denied until ${timeText(resetsAt)}, or until usage is reset or the limit raised`;
   }
 }
 

@@ -12,10 +12,11 @@ import {
 import type { Operations } from '../ledger/port.ts';
 import type { Snapshot } from '../ledger/snapshot.ts';
 import type { Step } from '../ledger/steps.ts';
-import { alertData, alertMessage, evaluate, type MonthState } from './evaluate.ts';
+import { alertContext } from './context.ts';
+import { alertData, alertEffect, alertMessage, evaluate, type MonthState } from './evaluate.ts';
 
-/** Where an event goes when it happens. */
-export type Routes = Readonly<Record<AlertEvent, readonly string[]>>;
+/** The channels that are told of an event. */
+export type Routes = (alert: Alert, event: AlertEvent) => readonly string[];
 
 export interface Raised {
   /** What is pending or raised now, the oldest first. */
@@ -41,7 +42,9 @@ export function* raiseAlerts(
   const changes = evaluate(state, before);
   const gone = new Set<Alert>([...changes.resolve, ...changes.drop]);
   for (const alert of changes.resolve) {
-    const resolved: Alert = { ...alert, state: 'resolved', resolvedAtMs: nowMs };
+    const { used, held, limit, percent } = alertData(state, alert.level);
+    const data = { ...alert.data, atEnd: { used, held, limit, percent } };
+    const resolved: Alert = { ...alert, data, state: 'resolved', resolvedAtMs: nowMs };
     yield* updateAlert(ops, resolved);
     yield* post(ops, resolved, 'resolved', routes);
   }
@@ -50,8 +53,10 @@ export function* raiseAlerts(
   if (changes.raise !== null) {
     const { level, pending } = changes.raise;
     const fresh = pending ?? newAlert(level, state, newId());
-    const data = alertData(state, level);
-    const message = alertMessage(level, data, state);
+    const numbers = alertData(state, level);
+    const message = alertMessage(level, numbers, state);
+    const effect = alertEffect(level, numbers, state);
+    const data = { ...numbers, context: alertContext(snapshot, effect) };
     const raised: Alert = { ...fresh, state: 'raised', data, message, raisedAtMs: nowMs };
     yield* pending === null ? insertAlert(ops, raised) : updateAlert(ops, raised);
     yield* post(ops, raised, 'raised', routes);
@@ -66,7 +71,7 @@ export function* raiseAlerts(
 }
 
 function* post(ops: Operations, alert: Alert, event: AlertEvent, routes: Routes): Step<void> {
-  for (const channel of routes[event]) yield* postDelivery(ops, alert, event, channel);
+  for (const channel of routes(alert, event)) yield* postDelivery(ops, alert, event, channel);
 }
 
 function monthState(

@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'reset_undone'
   | 'token_not_found'
   | 'token_revoked'
+  | 'alert_not_found'
   | 'backup_failed'
   | 'output_failed'
   | 'not_confirmed'

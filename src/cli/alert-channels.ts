@@ -1,5 +1,9 @@
 import { join, resolve } from 'node:path';
 import type { Channel } from '../alerts/channel.ts';
+import { isQuiet } from '../budget/quiet-hours.ts';
+import type { ChannelSettings } from '../config/alert-channels.ts';
+import { readTextFile } from '../platform/files.ts';
+import type { Runtime } from '../platform/runtime.ts';
 import { configOf, type CommandContext } from './context.ts';
 import type { Output } from './output.ts';
 import { SEVERITIES } from './views/monitor.ts';
@@ -10,8 +14,8 @@ const ALERT_LOG = 'token_usage_alerts.json';
 
 const LEAD = 'tokenctl: ';
 
-/** The channels that a monitor tells: its console, and the alert log. */
-export async function channelsOf(alertLog: string, output: Output): Promise<Channel[]> {
+/** The channels that every monitor tells by itself: its console, and the alert log. */
+export async function ownChannels(alertLog: string, output: Output): Promise<Channel[]> {
   const { fileChannel } = await import('../alerts/channels/file.ts');
   return [consoleChannel(output), fileChannel(alertLog)];
 }
@@ -25,6 +29,41 @@ export async function alertLogOf(context: CommandContext): Promise<string> {
   const named = environment['TOKENCTL_ALERTS_FILE']?.trim() ?? '';
   if (named !== '') return resolve(directory, named);
   return (await configOf(context)).alertFile ?? join(dataDirectory, ALERT_LOG);
+}
+
+/** The channels of the configuration. @throws invalid_input for one that can't be used */
+export async function configuredChannels(context: CommandContext): Promise<Channel[]> {
+  const { alertChannels } = await configOf(context);
+  if (alertChannels === null) return [];
+  const { parseChannels } = await import('../config/alert-channels.ts');
+  const settings = parseChannels({
+    ...alertChannels,
+    environment: context.host.environment,
+    readSecret: readTextFile,
+  });
+  return Promise.all(settings.map((each) => channelOf(each, context.runtime)));
+}
+
+async function channelOf(settings: ChannelSettings, runtime: Runtime): Promise<Channel> {
+  const { minLevel, kinds, quietHours } = settings;
+  return {
+    ...(await senderOf(settings, runtime)),
+    minLevel,
+    ...(kinds === null ? {} : { kinds }),
+    quietAt: (atMs) => quietHours !== null && isQuiet(quietHours, atMs),
+  };
+}
+
+/** Each with the packages that it needs, which a monitor without it never loads. */
+async function senderOf(settings: ChannelSettings, runtime: Runtime): Promise<Channel> {
+  switch (settings.type) {
+    case 'webhook':
+      return (await import('../alerts/channels/webhook.ts')).webhookChannel(settings, runtime);
+    case 'slack':
+      return (await import('../alerts/channels/slack.ts')).slackChannel(settings, runtime);
+    case 'email':
+      return (await import('../alerts/channels/email.ts')).emailChannel(settings);
+  }
 }
 
 /** Says on standard error what is raised, and what is over. */

@@ -13,6 +13,13 @@ import type { LimitRevision } from '../store/limit-revisions.ts';
 import type { PastReset } from '../store/resets.ts';
 import type { Check } from './doctor/check.ts';
 import type { GatewayDocument } from './views/gateway.ts';
+import type {
+  AlertsDocument,
+  CaredAlertDocument,
+  ChannelTest,
+  RetryDocument,
+  SilenceDocument,
+} from './views/alerts.ts';
 import type { ImportSummary } from './views/import.ts';
 import type { LimitChange } from './views/limit-changes.ts';
 import type { RequestDocument } from './views/log.ts';
@@ -66,6 +73,16 @@ export interface Documents {
   readonly 'service-change': ServiceChange;
   /** `service status` */
   readonly 'service-status': ServiceState;
+  /** `alerts` and `alerts list` */
+  readonly alerts: AlertsDocument;
+  /** `alerts test` */
+  readonly 'alerts-test': ChannelTestsDocument;
+  /** `alerts retry` */
+  readonly 'alerts-retry': RetryDocument;
+  /** `alerts ack` */
+  readonly 'alerts-ack': CaredAlertDocument;
+  /** `alerts silence` */
+  readonly 'alerts-silence': SilenceDocument;
   /** `token create` */
   readonly 'token-create': CreatedTokenDocument;
   /** `token list` */
@@ -187,6 +204,10 @@ export interface DoctorDocument {
   readonly checks: readonly Check[];
   /** How many of the checks found a problem. */
   readonly problems: number;
+}
+
+interface ChannelTestsDocument {
+  readonly channels: readonly ChannelTest[];
 }
 
 export interface CompletionDocument {

@@ -36,6 +36,7 @@ const EXIT_OF_ERROR: Readonly<Record<ErrorCode, number>> = {
   reset_undone: EXIT.failed,
   token_not_found: EXIT.failed,
   token_revoked: EXIT.failed,
+  alert_not_found: EXIT.failed,
   backup_failed: EXIT.failed,
   output_failed: EXIT.failed,
   ledger_unavailable: EXIT.database,

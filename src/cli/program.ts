@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { version } from '../version.ts';
 import type { CommandContext, GlobalOptions } from './context.ts';
 import { EXIT, EXIT_MEANINGS } from './exit-codes.ts';
+import { addAlerts } from './table/alerts.ts';
 import { addCheck } from './table/check.ts';
 import { addCompletion } from './table/completion.ts';
 import { addDatabase } from './table/database.ts';
@@ -81,6 +82,7 @@ export function createProgram(run: Run, print: (text: string) => void): Command 
   addMonitor(program, does);
   addGateway(program, does);
   addService(program, does);
+  addAlerts(program, does);
   addToken(program, does);
   addDatabase(program, does);
   addDoctor(program, does);

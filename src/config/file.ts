@@ -9,6 +9,8 @@ export interface Config {
   readonly estimator: EstimatorName | null;
   /** Where the alert log is, as a whole path. */
   readonly alertFile: string | null;
+  /** The alert channels, which are not checked yet (alert-channels.ts), and the file that has them. */
+  readonly alertChannels: { readonly channels: readonly unknown[]; readonly file: string } | null;
 }
 
 export interface ConfigPlaces {
@@ -30,7 +32,7 @@ export async function loadConfig(places: ConfigPlaces): Promise<Config> {
     named === undefined
       ? [join(userDirectory, 'config.json'), join(systemDirectory, 'config.json')]
       : [resolve(directory, named)];
-  let config: Config = { database: null, estimator: null, alertFile: null };
+  let config: Config = { database: null, estimator: null, alertFile: null, alertChannels: null };
   for (const file of files) {
     const text = read(file);
     if (text === null && named !== undefined) {
@@ -46,6 +48,9 @@ export async function loadConfig(places: ConfigPlaces): Promise<Config> {
       alertFile:
         config.alertFile ??
         (alerts?.file === undefined ? null : resolve(dirname(file), alerts.file)),
+      alertChannels:
+        config.alertChannels ??
+        (alerts?.channels === undefined ? null : { channels: alerts.channels, file }),
     };
   }
   return config;

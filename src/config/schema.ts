@@ -5,6 +5,8 @@ import { ESTIMATORS } from '../budget/estimate.ts';
 const alerts = z.strictObject({
   /** The alert log; a relative path starts at the configuration file's directory. */
   file: z.optional(z.string()),
+  /** Checked by who uses them (alert-channels.ts). */
+  channels: z.optional(z.array(z.unknown())),
 });
 
 const configFile = z.strictObject({
@@ -37,6 +39,9 @@ export function parseConfigFile(text: string, file: string): ConfigFile {
     throw invalidInput(`${key} in ${file}`, 'must be an object', `the keys are: ${keys}`);
   }
   if (key === '') throw invalidInput(file, 'must be an object', `the keys are: ${keys}`);
+  if (key === 'alerts.channels') {
+    throw invalidInput(`${key} in ${file}`, 'must be a list of channels');
+  }
   if (key === 'estimator') {
     throw invalidInput(`${key} in ${file}`, `must be one of ${ESTIMATORS.join(', ')}`);
   }

@@ -1,3 +1,4 @@
+import type { AlertKind } from '../budget/alert-kinds.ts';
 import type { Level } from '../budget/levels.ts';
 import type { WindowKind } from '../budget/windows.ts';
 import type { Operations, PlainStatement } from './port.ts';
@@ -7,7 +8,6 @@ import { fromScope, scopeOf } from './values.ts';
 /** The tables `alerts` and `alert_deliveries`: what was raised, and the outbox of its deliveries. */
 
 export type AlertLevel = Exclude<Level, 'ok'>;
-type AlertKind = 'level';
 /**
  * pending: reached by holds alone, which must last before it is raised. raised until it is resolved,
  * which arms it again.
@@ -29,11 +29,35 @@ export interface AlertData {
   readonly newestReset: number;
   /** When the window ends, ISO 8601. */
   readonly resetsAt: string;
+  /** What else a reader wants to know; absent in what an older version raised. */
+  readonly context?: AlertContext;
+  /** The same counts when it was over; absent before, and in what an older version resolved. */
+  readonly atEnd?: Pick<AlertData, 'used' | 'held' | 'limit' | 'percent'>;
+}
+
+/** What surrounds the numbers of an alert, when it was raised. */
+export interface AlertContext {
+  /** Tokens an hour, over the last day or, where there is less data, the last hour; null without enough. */
+  readonly tokensPerHour: number | null;
+  /** When the limit is reached at that rate, ISO 8601; null if not before the window ends. */
+  readonly limitReachedAt: string | null;
+  /** The AI types that used and hold the most tokens of the month, the greatest first. */
+  readonly topAiTypes: readonly {
+    readonly aiType: string;
+    readonly tokens: number;
+    /** Of all tokens of the month. */
+    readonly percent: number;
+  }[];
+  /** What happens to requests now. */
+  readonly effect: string;
+  /** The next command to run. */
+  readonly command: string;
 }
 
 export interface Alert {
   readonly id: string;
-  readonly kind: AlertKind;
+  /** `test` is in no database. */
+  readonly kind: AlertKind | 'test';
   readonly level: AlertLevel;
   /** Whose window it is; null is the global scope. */
   readonly aiType: string | null;
@@ -54,9 +78,20 @@ export interface Delivery {
   readonly channel: string;
   /** Which try this is, from 1. */
   readonly tries: number;
+  /** When it is tried again, unless it is ended before. */
+  readonly nextTryAtMs: number;
 }
 
-interface SqlAlert {
+/** A try that failed. */
+export interface DeliveryFailure {
+  readonly error: string;
+  /** It won't be tried again. */
+  readonly last: boolean;
+  /** When it may be tried again at the earliest; null leaves it to when it was taken. */
+  readonly notBeforeMs: number | null;
+}
+
+export interface SqlAlert {
   id: string;
   kind: AlertKind;
   level: AlertLevel;
@@ -78,17 +113,17 @@ interface SqlDelivery extends SqlAlert {
   tries: number;
 }
 
-const COLUMNS = `id, kind, level, scope_kind, scope_name, window_kind, window_start, alerts.state, message, data,
+export const ALERT_COLUMNS = `id, kind, level, scope_kind, scope_name, window_kind, window_start, alerts.state, message, data,
   seen_at_ms, raised_at_ms, resolved_at_ms`;
 
 const SQL = {
   open: {
     name: 'open_alerts',
-    sql: `SELECT ${COLUMNS} FROM alerts WHERE state IN ('pending', 'raised') ORDER BY seen_at_ms, id`,
+    sql: `SELECT ${ALERT_COLUMNS} FROM alerts WHERE state IN ('pending', 'raised') ORDER BY seen_at_ms, id`,
   },
   newest: {
     name: 'newest_alerts',
-    sql: `SELECT ${COLUMNS} FROM alerts WHERE state <> 'pending' ORDER BY seen_at_ms DESC, id DESC LIMIT @limit`,
+    sql: `SELECT ${ALERT_COLUMNS} FROM alerts WHERE state <> 'pending' ORDER BY seen_at_ms DESC, id DESC LIMIT @limit`,
   },
   insert: {
     name: 'insert_alert',
@@ -115,14 +150,19 @@ const SQL = {
   },
   due: {
     name: 'due_deliveries',
-    sql: `SELECT ${COLUMNS}, event, channel, tries FROM alert_deliveries JOIN alerts ON alerts.id = alert_id
+    sql: `SELECT ${ALERT_COLUMNS}, event, channel, tries FROM alert_deliveries JOIN alerts ON alerts.id = alert_id
       WHERE alert_deliveries.state = 'waiting' AND channel = @channel
         AND (next_try_at_ms <= @now OR next_try_at_ms > @latest)
+        AND (level = 'emergency' OR @urgentOnly = 0)
         AND (event = 'raised' OR NOT EXISTS (
           SELECT 1 FROM alert_deliveries AS earlier
           WHERE earlier.alert_id = alerts.id AND earlier.channel = alert_deliveries.channel
             AND earlier.event = 'raised' AND earlier.state = 'waiting'))
       ORDER BY next_try_at_ms, seen_at_ms, id LIMIT @limit`,
+  },
+  dueChannels: {
+    name: 'due_channels',
+    sql: `SELECT DISTINCT channel FROM alert_deliveries WHERE state = 'waiting' AND (next_try_at_ms <= @now OR next_try_at_ms > @latest)`,
   },
   take: {
     name: 'take_delivery',
@@ -131,7 +171,8 @@ const SQL = {
   },
   end: {
     name: 'end_delivery',
-    sql: `UPDATE alert_deliveries SET state = @state, last_error = @error, delivered_at_ms = @deliveredAtMs
+    sql: `UPDATE alert_deliveries SET state = @state, last_error = @error, delivered_at_ms = @deliveredAtMs,
+        next_try_at_ms = @nextTryAtMs
       WHERE alert_id = @id AND event = @event AND channel = @channel`,
   },
 } satisfies Record<string, PlainStatement>;
@@ -185,26 +226,36 @@ export interface TryPauses {
   readonly longestMs: number;
 }
 
+/** The channels for which something is due. @param longestMs as in TryPauses */
+export function* dueChannels(ops: Operations, longestMs: number): Step<string[]> {
+  const asked = { now: ops.nowMs, latest: ops.nowMs + longestMs };
+  const rows = yield* step(ops.query<{ channel: string }>(SQL.dueChannels, asked));
+  return rows.map(({ channel }) => channel);
+}
+
 /**
  * Takes what is due for a channel, the oldest first; that an alert is over only after it was told. Until
  * its next try nobody else takes it; then it is due again, unless it was ended.
+ * @param urgentOnly leaves all but emergencies where they are
  */
 export function* takeDeliveries(
   ops: Operations,
   channel: string,
   limit: number,
   pauses: TryPauses,
+  urgentOnly = false,
 ): Step<Delivery[]> {
   const { nowMs: now } = ops;
   const latest = now + pauses.longestMs;
-  const rows = yield* step(ops.query<SqlDelivery>(SQL.due, { now, latest, channel, limit }));
+  const asked = { now, latest, channel, limit, urgentOnly: urgentOnly ? 1 : 0 };
+  const rows = yield* step(ops.query<SqlDelivery>(SQL.due, asked));
   const taken: Delivery[] = [];
   for (const row of rows) {
     const tries = row.tries + 1;
     const { id, event } = row;
     const nextTryAtMs = now + pauses.after(tries);
     yield* step(ops.query(SQL.take, { id, event, channel, nextTryAtMs }));
-    taken.push({ alert: toAlert(row), event, channel, tries });
+    taken.push({ alert: toAlert(row), event, channel, tries, nextTryAtMs });
   }
   return taken;
 }
@@ -212,20 +263,24 @@ export function* takeDeliveries(
 /** Ends a try: null is a success; an error leaves it to be tried again unless it was the last. */
 export function* endDelivery(
   ops: Operations,
-  { alert, event, channel }: Delivery,
-  failure: { readonly error: string; readonly last: boolean } | null,
+  { alert, event, channel, nextTryAtMs }: Delivery,
+  failure: DeliveryFailure | null,
 ): Step<void> {
   const state = failure === null ? 'delivered' : failure.last ? 'dead' : 'waiting';
-  const deliveredAtMs = failure === null ? ops.nowMs : null;
-  const error = failure?.error ?? null;
-  yield* step(ops.query(SQL.end, { id: alert.id, event, channel, state, error, deliveredAtMs }));
+  const values = {
+    ...{ id: alert.id, event, channel, state },
+    error: failure?.error ?? null,
+    deliveredAtMs: failure === null ? ops.nowMs : null,
+    nextTryAtMs: Math.max(nextTryAtMs, failure?.notBeforeMs ?? 0),
+  };
+  yield* step(ops.query(SQL.end, values));
 }
 
 function changing({ state, message, data, raisedAtMs, resolvedAtMs }: Alert) {
   return { state, message, data: JSON.stringify(data), raisedAtMs, resolvedAtMs };
 }
 
-function toAlert(row: SqlAlert): Alert {
+export function toAlert(row: SqlAlert): Alert {
   return {
     id: row.id,
     kind: row.kind,

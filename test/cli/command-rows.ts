@@ -1,5 +1,5 @@
 /** Every command of the command line, how it is run, and what it then prints. */
-import { DENIED_REQUEST, PLAIN_REQUEST, TOKEN } from '../support/prepared.ts';
+import { ALERT, DENIED_REQUEST, PLAIN_REQUEST, TOKEN } from '../support/prepared.ts';
 import type { DocumentName } from '../support/schemas.ts';
 
 export interface Run {
@@ -23,6 +23,9 @@ export interface CommandRow {
   /** What the first of them does where there is no database; the exit code 4 and an error by default. */
   readonly lost?: Partial<Record<'sqlite' | 'postgresql', Pick<Run, 'document' | 'code'>>>;
 }
+
+/** A configuration with an alert channel, seen from a home. */
+export const CHANNELS_FILE = '../channels.json';
 
 const USAGE_LOG = 'timestamp,input,output\n2025-01-02 03:04:05,400,212\n';
 const request = ['--ai-type', 'imperium', '--tokens', '10'];
@@ -152,6 +155,32 @@ export const COMMANDS: readonly CommandRow[] = [
     bare: 2,
     runs: [run('--user', 'service-status', { code: 3 })],
     lost: onBoth('service-status', 3),
+  },
+  { command: 'alerts', bare: 0, runs: [run('', 'alerts')] },
+  { command: 'alerts list', bare: 0, runs: [run('', 'alerts')] },
+  {
+    command: 'alerts test',
+    bare: 2,
+    runs: [
+      run(`--config ${CHANNELS_FILE}`, 'alerts-test', { code: 1 }),
+      run('', 'error', { code: 2 }),
+    ],
+    lost: onBoth('alerts-test', 1),
+  },
+  {
+    command: 'alerts retry',
+    bare: 0,
+    runs: [run('', 'alerts-retry'), run('00000000', 'error', { code: 1 })],
+  },
+  {
+    command: 'alerts ack',
+    bare: 2,
+    runs: [run(ALERT, 'alerts-ack'), run('00000000', 'error', { code: 1 })],
+  },
+  {
+    command: 'alerts silence',
+    bare: 2,
+    runs: [run('--for 2h --reason test', 'alerts-silence'), run('--off', 'alerts-silence')],
   },
   { command: 'token', bare: 2, runs: [] },
   {

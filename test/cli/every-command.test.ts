@@ -1,7 +1,7 @@
 /** What holds for every command alike. A command without a row in command-rows.ts fails the first test. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createProgram } from '../../src/cli/program.ts';
@@ -11,13 +11,23 @@ import { prepareDatabase, type Prepared } from '../support/prepared.ts';
 import { until } from '../support/processes.ts';
 import { startInPty } from '../support/pty.ts';
 import { schemaNames, schemaProblems, type DocumentName } from '../support/schemas.ts';
-import { COMMANDS, type CommandRow, type Run } from './command-rows.ts';
+import { CHANNELS_FILE, COMMANDS, type CommandRow, type Run } from './command-rows.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'tokenctl-commands-'));
 const prepared = new Map<string, Prepared>();
 let homes = 0;
 
+/** A channel that nobody listens on. */
+const NOBODY = {
+  ...{ type: 'webhook', name: 'nobody' },
+  ...{ url: 'http://127.0.0.1:1', allowPrivate: ['127.0.0.1'] },
+};
+
 beforeAll(async () => {
+  writeFileSync(
+    join(root, basename(CHANNELS_FILE)),
+    JSON.stringify({ alerts: { channels: [NOBODY] } }),
+  );
   for (const kind of DATABASES) prepared.set(kind, await prepareDatabase(kind, root));
 });
 afterAll(() => {

@@ -28,7 +28,12 @@ describe('configuration files', () => {
   }
 
   it('may be missing', async () => {
-    expect(await load()).toEqual({ database: null, estimator: null, alertFile: null });
+    expect(await load()).toEqual({
+      database: null,
+      estimator: null,
+      alertFile: null,
+      alertChannels: null,
+    });
   });
 
   it("lets the user's win over the system's, key by key", async () => {
@@ -38,6 +43,7 @@ describe('configuration files', () => {
       database: { database: 'file:user.db', file: user },
       estimator: 'bytes',
       alertFile: null,
+      alertChannels: null,
     });
   });
 
@@ -53,6 +59,7 @@ describe('configuration files', () => {
       database: { database: 'x.db', file },
       estimator: null,
       alertFile: null,
+      alertChannels: null,
     });
     await expect(load('none.json')).rejects.toMatchObject({ field: '--config' });
   });

@@ -1,10 +1,14 @@
 /** A database in use, made once and copied for each test that wants one of its own. */
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { testAlert } from '../../src/alerts/test-alert.ts';
 import { migrateDatabase, openApp } from '../../src/app.ts';
 import { applyProfile } from '../../src/budget/settings.ts';
 import { parseDatabase } from '../../src/config/database.ts';
 import { Guard } from '../../src/guard/guard.ts';
+import { endDelivery, insertAlert, postDelivery, takeDeliveries } from '../../src/ledger/alerts.ts';
+import type { Operations } from '../../src/ledger/port.ts';
+import type { Step } from '../../src/ledger/steps.ts';
 import { systemRuntime as runtime } from '../../src/platform/runtime.ts';
 import { foreignLog } from './budget.ts';
 import type { DatabaseName } from './databases.ts';
@@ -20,10 +24,12 @@ export const PLAIN_REQUEST = 'req-plain';
 export const DENIED_REQUEST = 'req-denied';
 /** The name of its access token. */
 export const TOKEN = 'backend';
+/** The end of the id of its alert. */
+export const ALERT = '44e049e8071a';
 
 /**
  * Makes it in a directory: limits that fit together, an AI type with limits of its own, requests of
- * every outcome, rows of January 2025, a reset, and an access token.
+ * every outcome, rows of January 2025, a reset, an access token, and an alert that could not be told.
  */
 export async function prepareDatabase(kind: DatabaseName, directory: string): Promise<Prepared> {
   const path = join(directory, 'prepared.db');
@@ -59,6 +65,7 @@ export async function prepareDatabase(kind: DatabaseName, directory: string): Pr
     await ask('imperium', 5_000, DENIED_REQUEST);
     const token = { name: TOKEN, scopes: ['reserve'], aiTypes: ['imperium'] } as const;
     await app.createToken({ ...token, expiresAtMs: null, actor: null });
+    await app.ledger.write(addAlert);
   } finally {
     await app.close();
   }
@@ -70,4 +77,12 @@ export async function prepareDatabase(kind: DatabaseName, directory: string): Pr
       return to;
     },
   };
+}
+
+function* addAlert(ops: Operations): Step<void> {
+  const alert = testAlert(ops.nowMs, `01a20e10-ded8-750e-8598-${ALERT}`);
+  yield* insertAlert(ops, { ...alert, kind: 'level' });
+  yield* postDelivery(ops, alert, 'raised', 'nobody');
+  const [taken] = yield* takeDeliveries(ops, 'nobody', 1, { after: () => 0, longestMs: 0 });
+  yield* endDelivery(ops, taken!, { error: 'it answered 404', last: true, notBeforeMs: null });
 }

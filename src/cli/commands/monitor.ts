@@ -1,9 +1,9 @@
 import { parseCount } from '../../budget/tokens.ts';
 import { isoTime } from '../../budget/windows.ts';
 import type { Alert } from '../../ledger/alerts.ts';
-import { alertLogOf } from '../alert-channels.ts';
 import type { CommandContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
+import { Alerting } from '../monitor/alerting.ts';
 import { check } from '../monitor/check.ts';
 import { Supervision } from '../monitor/supervision.ts';
 import { Watch } from '../monitor/watch.ts';
@@ -27,22 +27,24 @@ export async function monitor(context: CommandContext, options: MonitorOptions):
     interval === undefined
       ? DEFAULT_INTERVAL_S
       : parseCount('--interval', interval, 1, MAX_INTERVAL_S);
-  const alertLog = alerts ? await alertLogOf(context) : null;
+  const alerting = alerts ? await Alerting.of(context) : null;
   if (!once && !context.output.json && context.output.drawable) {
     const { liveMonitor } = await import('../live/session.ts');
     return liveMonitor(context, {
       intervalMs: seconds * 1_000,
       check: async (app, aiType, output) => {
-        const { open, lookAgainInMs } = await check(app, alertLog, output);
+        const { open, lookAgainInMs } = await check(app, alerting, output);
         return { pulse: await app.pulse(aiType), alerts: open.map(liveAlert), lookAgainInMs };
       },
+      beforeClose: async () => alerting?.stop(),
     });
   }
-  const watch = new Watch(context, alertLog);
+  const watch = new Watch(context, alerting);
   try {
     if (once) {
       const { line } = await watch.check();
       print(context, line);
+      await watch.delivered();
       return line.lost ? EXIT.database : EXIT.done;
     }
     return await loop(context, watch, seconds * 1_000);

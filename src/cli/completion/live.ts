@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts';
 import type { LimitKey } from '../../budget/limits.ts';
 import { exists } from '../../platform/files.ts';
-import { targetOf, type CommandContext } from '../context.ts';
+import { configOf, targetOf, type CommandContext } from '../context.ts';
 
 /** What may stand on a line. */
 export interface Candidate {
@@ -10,7 +10,7 @@ export interface Candidate {
   readonly about: string;
 }
 
-/** Values that only the database knows. Where it can't be asked in a moment there are none. */
+/** Values that only the database or the configuration knows. Where it can't be asked in a moment there are none. */
 export interface LiveValues {
   /** The AI types of this month, and those that have limits of their own. */
   aiTypes(): Promise<string[]>;
@@ -22,6 +22,8 @@ export interface LiveValues {
   limit(key: LimitKey, aiType: string | null): Promise<string | null>;
   /** The access tokens that can be revoked. */
   tokens(): Promise<Candidate[]>;
+  /** The alert channels of the configuration. */
+  channels(): Promise<string[]>;
 }
 
 /** Half a second for a transaction: with connecting and hanging up it stays within one. */
@@ -64,7 +66,19 @@ export function liveValues(context: CommandContext): LiveValues {
           revokedAtMs === null ? [{ value: prefix, about: name }] : [],
         ),
       ),
+    channels: () => channelNames(context),
   };
+}
+
+async function channelNames(context: CommandContext): Promise<string[]> {
+  try {
+    const channels = ((await configOf(context)).alertChannels?.channels ?? []) as {
+      name?: unknown;
+    }[];
+    return channels.flatMap(({ name }) => (typeof name === 'string' ? [name] : []));
+  } catch {
+    return [];
+  }
 }
 
 /** Nothing is created, migrated, or said: a prompt is no place for what `tokenctl status` would tell. */

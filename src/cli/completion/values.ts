@@ -44,6 +44,7 @@ const SOURCES: Readonly<Record<string, Source>> = {
   rev: ({ live }) => live.revisions(),
   scope: () => words(SCOPES),
   token: ({ live }) => live.tokens(),
+  channel: async ({ live }) => words(await live.channels()),
   shell: () => words(SHELLS),
   service: () => words(SERVICES),
   command: commandsAndTopics,

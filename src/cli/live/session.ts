@@ -31,6 +31,8 @@ export interface LiveOptions {
   readonly intervalMs: number;
   /** One check of an AI type, or of all (null). What it says must wait until the screen is given back. */
   readonly check: (app: App, aiType: string | null, output: Output) => Promise<Found>;
+  /** What is done before the database is closed. */
+  readonly beforeClose: () => Promise<void>;
 }
 
 /** A lost database is looked for this often, or at the interval where that is shorter. */
@@ -144,7 +146,10 @@ class LiveSession {
   async close(): Promise<boolean> {
     for (const undo of this.#undo) undo();
     const late = new AbortController();
-    const closed = this.#kept.close().then(() => late.abort());
+    const closed = this.#options
+      .beforeClose()
+      .then(() => this.#kept.close())
+      .then(() => late.abort());
     await pause(CLOSE_MS, late.signal);
     if (late.signal.aborted) await closed;
     return late.signal.aborted;

@@ -1,11 +1,10 @@
 import type { Command } from 'commander';
-import { DRY_RUN, REASON, examples, type Does } from './shared.ts';
+import { byItself, DRY_RUN, REASON, examples, type Does } from './shared.ts';
 
 export function addLimits(program: Command, does: Does): void {
   const limits = program
     .command('limits')
     .description('the limits in force, where each comes from, and changes of them')
-    .allowExcessArguments()
     .addHelpText(
       'after',
       examples(
@@ -14,12 +13,10 @@ export function addLimits(program: Command, does: Does): void {
         'tokenctl limits apply --profile paced',
       ),
     );
-  const show = does(async (context) => (await import('../commands/limits.ts')).showLimits(context));
-  limits.action(async (options: unknown, command: Command) => {
-    // The default action would take a mistyped subcommand for an argument too many.
-    if (command.args.length > 0) (command as Command & { unknownCommand(): void }).unknownCommand();
-    await show(options, command);
-  });
+  byItself(
+    limits,
+    does(async (context) => (await import('../commands/limits.ts')).showLimits(context)),
+  );
 
   const changing = (command: Command): Command =>
     command.option('--reason <text>', REASON).option('--dry-run', DRY_RUN);

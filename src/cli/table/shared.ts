@@ -21,6 +21,15 @@ export function examples(...lines: readonly string[]): string {
   return `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
 }
 
+/** Makes a group of commands do something by itself, when it is called without one of them. */
+export function byItself(group: Command, show: (...given: unknown[]) => Promise<void>): void {
+  group.allowExcessArguments().action(async (options: unknown, command: Command) => {
+    // The default action would take a mistyped subcommand for an argument too many.
+    if (command.args.length > 0) (command as Command & { unknownCommand(): void }).unknownCommand();
+    await show(options, command);
+  });
+}
+
 /** The subcommand of this name. */
 export function subcommand(command: Command, name: string): Command | undefined {
   return command.commands.find((one) => one.name() === name);

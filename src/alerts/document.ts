@@ -1,0 +1,65 @@
+import type { Level } from '../budget/levels.ts';
+import { isoTime, type IsoTime, type WindowKind } from '../budget/windows.ts';
+import type { Alert, AlertContext } from '../ledger/alerts.ts';
+
+/** An alert as webhooks and `alerts --json` have it. Amounts are tokens, at the moment it was raised. */
+export interface AlertDocument {
+  readonly id: string;
+  readonly kind: Alert['kind'];
+  readonly level: Exclude<Level, 'ok'>;
+  readonly state: Alert['state'];
+  readonly message: string;
+  /** `global`, or an AI type. */
+  readonly scope: string;
+  readonly window: {
+    readonly kind: WindowKind;
+    readonly start: string;
+    readonly resetsAt: IsoTime;
+  };
+  readonly used: number;
+  readonly held: number;
+  readonly limit: number;
+  /** Used + held of the limit, two decimals, rounded down. */
+  readonly percent: number;
+  /** From where on the level is reached. */
+  readonly threshold: number;
+  /** Over the last day or, where there is less data, the last hour; null without enough. */
+  readonly tokensPerHour: number | null;
+  /** When the limit is reached at that rate; null if not before the window ends. */
+  readonly limitReachedAt: IsoTime | null;
+  /** The AI types that used and hold the most, the greatest first. */
+  readonly topAiTypes: AlertContext['topAiTypes'];
+  /** What happens to requests; null in what an older version raised. */
+  readonly effect: string | null;
+  /** The next command to run. */
+  readonly command: string;
+  readonly raisedAt: IsoTime | null;
+  readonly resolvedAt: IsoTime | null;
+  /** The counts when it was over; null before. */
+  readonly atEnd: {
+    readonly used: number;
+    readonly held: number;
+    readonly limit: number;
+    readonly percent: number;
+  } | null;
+}
+
+export function alertDocument(alert: Alert): AlertDocument {
+  const { data, windowKind, windowStart, raisedAtMs, resolvedAtMs } = alert;
+  const { used, held, limit, percent, threshold, resetsAt, context, atEnd } = data;
+  const { id, kind, level, state, message } = alert;
+  return {
+    ...{ id, kind, level, state, message },
+    scope: alert.aiType ?? 'global',
+    window: { kind: windowKind, start: windowStart, resetsAt },
+    ...{ used, held, limit, percent, threshold },
+    tokensPerHour: context?.tokensPerHour ?? null,
+    limitReachedAt: context?.limitReachedAt ?? null,
+    topAiTypes: context?.topAiTypes ?? [],
+    effect: context?.effect ?? null,
+    command: context?.command ?? 'tokenctl status',
+    raisedAt: raisedAtMs === null ? null : isoTime(raisedAtMs),
+    resolvedAt: resolvedAtMs === null ? null : isoTime(resolvedAtMs),
+    atEnd: atEnd ?? null,
+  };
+}

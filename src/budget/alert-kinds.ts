@@ -1,0 +1,3 @@
+/** What an alert can be about. */
+export const ALERT_KINDS = ['level'] as const;
+export type AlertKind = (typeof ALERT_KINDS)[number];

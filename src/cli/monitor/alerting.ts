@@ -1,0 +1,58 @@
+import type { Channel } from '../../alerts/channel.ts';
+import type { FailedDelivery } from '../../alerts/deliver.ts';
+import { Postman } from '../../alerts/postman.ts';
+import { alertLogOf, configuredChannels, ownChannels } from '../alert-channels.ts';
+import type { CommandContext } from '../context.ts';
+import type { Output } from '../output.ts';
+
+/** Where a monitor tells its alerts, as the configuration was read last. */
+export class Alerting {
+  readonly #context: CommandContext;
+  #alertLog: string;
+  #postman: Postman;
+
+  private constructor(context: CommandContext, alertLog: string, postman: Postman) {
+    this.#context = context;
+    this.#alertLog = alertLog;
+    this.#postman = postman;
+  }
+
+  /** @throws invalid_input for a channel that can't be used */
+  static async of(context: CommandContext): Promise<Alerting> {
+    return new Alerting(context, await alertLogOf(context), await postmanOf(context));
+  }
+
+  /** Delivers beside the checks to the channels of the configuration. */
+  get postman(): Postman {
+    return this.#postman;
+  }
+
+  /** What each check tells by itself: the console, and the alert log. */
+  ownChannels(output: Output): Promise<Channel[]> {
+    return ownChannels(this.#alertLog, output);
+  }
+
+  /** Reads the configuration again. @throws invalid_input, and nothing has changed */
+  async reload(): Promise<void> {
+    const alertLog = await alertLogOf(this.#context);
+    const next = await postmanOf(this.#context);
+    await this.#postman.stop();
+    this.#alertLog = alertLog;
+    this.#postman = next;
+  }
+
+  /** Until what was begun to deliver has come back: what failed. */
+  async delivered(): Promise<FailedDelivery[]> {
+    await this.#postman.idle();
+    return this.#postman.takeFailed();
+  }
+
+  /** Waits for what is told just now, so that it is not told again. */
+  stop(): Promise<void> {
+    return this.#postman.stop();
+  }
+}
+
+async function postmanOf(context: CommandContext): Promise<Postman> {
+  return new Postman(await configuredChannels(context), context.runtime);
+}
