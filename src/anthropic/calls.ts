@@ -39,6 +39,23 @@ export function callOf(method: string, path: string): Call {
   return { kind, batchId: path.split('/').at(-2) ?? '' };
 }
 
+/**
+ * Whether an unknown call may cost tokens all the same: it posts to where messages or completions are
+ * made, in a newer way, or in a spelling that a server may take for one that is known.
+ */
+export function mayCostTokens(method: string, path: string): boolean {
+  if (method.toUpperCase() !== 'POST') return false;
+  return /\/v1\/(messages|complete)(\/|$)/i.test(unescaped(path).replaceAll(/\/{2,}/g, '/'));
+}
+
+function unescaped(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
 function ending(path: string): RegExp {
   return new RegExp(`${path}$`);
 }

@@ -1,5 +1,5 @@
 import type { Middleware } from '@anthropic-ai/sdk';
-import { callOf } from '../anthropic/calls.ts';
+import { callOf, mayCostTokens } from '../anthropic/calls.ts';
 import { batchRequest, messageRequest, parseBody } from '../anthropic/estimate.ts';
 import { messageMeter } from '../anthropic/meter.ts';
 import { outcomeOfAnswer, outcomeOfError, outcomeOfStatus } from '../anthropic/outcome.ts';
@@ -60,10 +60,12 @@ export function tokenctlMiddleware(budget: Budget, options: AnthropicOptions): M
     const { method = 'GET' } = request;
     const { pathname } = new URL(request.url);
     const call = callOf(method, pathname);
-    // A server may take another spelling for the same call, which would pass uncounted.
-    const plain = callOf(method, pathname.replaceAll(/\/{2,}/g, '/').replace(/\/$/, ''));
-    if (call.kind === 'unknown' && (plain.kind === 'message' || plain.kind === 'batch')) {
-      throw invalidInput('path', `"${pathname}" is written in a way that can't be counted`);
+    if (call.kind === 'unknown' && mayCostTokens(method, pathname)) {
+      throw invalidInput(
+        'path',
+        `what ${method.toUpperCase()} ${pathname} costs can't be counted`,
+        'call it by a client that is not under the budget',
+      );
     }
     if (call.kind === 'message') return calls.message(request, next, context);
     if (call.kind === 'batch') return calls.batch(request, next, context);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { callOf } from '../../src/anthropic/calls.ts';
+import { callOf, mayCostTokens } from '../../src/anthropic/calls.ts';
 
 describe('what a call is', () => {
   it.each([
@@ -30,5 +30,22 @@ describe('what a call is', () => {
     const results = { kind: 'batch_results', batchId: 'msgbatch_1' };
     expect(callOf('GET', '/v1/messages/batches/msgbatch_1/results')).toEqual(results);
     expect(callOf('GET', '/proxy/v1/messages/batches/msgbatch_1/results')).toEqual(results);
+  });
+});
+
+describe('an unknown call', () => {
+  it.each([
+    ['POST', '/v1/messages/', true],
+    ['POST', '/v1//messages', true],
+    ['POST', '/v1/%6dessages', true],
+    ['POST', '/v1/Messages', true],
+    ['POST', '/v1/messages/newer', true],
+    ['post', '/proxy/v1/complete', true],
+    ['GET', '/v1/messages/newer', false],
+    ['POST', '/v1/files', false],
+    ['POST', '/v1/messages_of_another_kind', false],
+    ['POST', '/v1/%', false],
+  ])('%s %s may cost tokens: %s', (method, path, may) => {
+    expect(mayCostTokens(method, path)).toBe(may);
   });
 });

@@ -129,4 +129,15 @@ describe('what is no message', () => {
     }
     expect(api.calls).toEqual([]);
   });
+
+  it.each(['/v1/messages/', '/v1//messages', '/v1/complete', '/v1/messages/newer'])(
+    'is refused as POST %s, which nobody can count, and not sent',
+    async (path) => {
+      const { client, api } = await openBudgetedClient('sqlite');
+      const error = await failure(client.post(path, { body: HELLO }));
+      expect(error).toMatchObject({ code: 'invalid_input', field: 'path' });
+      expect((error as Error).message).toContain(`POST ${path}`);
+      expect(api.calls).toEqual([]);
+    },
+  );
 });

@@ -30,9 +30,13 @@ describe.each(DATABASES)('a message through the SDK on %s', (kind) => {
       expect(message.usage.input_tokens).toBe(INPUT);
       expect(await ended()).toEqual({ used: charged, held: 0, requests: 1, failed: 0 });
       expect(api.billed()).toBe(charged);
-      const columns = 'ai_type, model_used, request_type';
+      expect(message.stop_reason).toBe(name === 'tool' ? 'tool_use' : 'end_turn');
+      const columns = 'ai_type, model_used, request_type, stop_reason';
       expect(await sql(target, `SELECT ${columns} FROM token_usage_logs`)).toEqual([
-        { ai_type: 'imperium', model_used: 'stand-in-1', request_type: 'sdk' },
+        {
+          ...{ ai_type: 'imperium', model_used: 'stand-in-1', request_type: 'sdk' },
+          stop_reason: message.stop_reason,
+        },
       ]);
     });
 

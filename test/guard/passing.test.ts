@@ -103,6 +103,16 @@ describe('an answer that passes', () => {
     expect(watching.told).toMatchObject({ text: 'a', ends: ['cut'] });
   });
 
+  it('whose caller has left already is over before it is read', async () => {
+    const { response } = answer(['a']);
+    const watching = observer();
+    watching.told.letGo();
+    const passed = await passing(response, watching, AbortSignal.abort());
+    expect(watching.told.ends).toEqual(['cut']);
+    await passed.body!.cancel();
+    expect(watching.told).toMatchObject({ text: '', ends: ['cut'] });
+  });
+
   it('without a body is over before it is passed on', async () => {
     for (const status of [204, 200]) {
       const watching = observer();
