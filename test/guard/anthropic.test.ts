@@ -105,11 +105,17 @@ describe.each(DATABASES)('a call that fails on %s', (kind) => {
   );
 
   it('and is aborted while it waits for its next attempt is released at once', async () => {
-    const { client, api, counts, ended } = await openBudgetedClient(kind);
+    let answers = 0;
+    const counting: typeof fetch = async (...call) => {
+      const response = await fetch(...call);
+      answers += 1;
+      return response;
+    };
+    const { client, counts, ended } = await openBudgetedClient(kind, { sdk: { fetch: counting } });
     const caller = new AbortController();
     const options = { ...scenario('later:60000'), signal: caller.signal };
     const failed = failure(client.messages.create(HELLO, options));
-    await until(() => api.calls[0]?.state === 'ended');
+    await until(() => answers === 1);
     expect(await counts()).toEqual({ used: 0, held: ESTIMATE, requests: 1, failed: 0 });
     caller.abort();
     expect(await failed).toBeInstanceOf(APIUserAbortError);
