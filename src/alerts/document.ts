@@ -1,10 +1,15 @@
 import type { Level } from '../budget/levels.ts';
 import { isoTime, type IsoTime, type WindowKind } from '../budget/windows.ts';
-import type { Alert, AlertContext } from '../ledger/alerts.ts';
+import { incidentOf, type Alert, type AlertContext } from '../ledger/alerts.ts';
 
 /** An alert as webhooks and `alerts --json` have it. Amounts are tokens, at the moment it was raised. */
 export interface AlertDocument {
   readonly id: string;
+  /**
+   * The same for all levels of one kind, scope and window, from the first that is raised to their end: what
+   * opens and closes by a key takes this one. It is the id of the alert that opened it.
+   */
+  readonly incident: string;
   readonly kind: Alert['kind'];
   readonly level: Exclude<Level, 'ok'>;
   readonly state: Alert['state'];
@@ -49,7 +54,7 @@ export function alertDocument(alert: Alert): AlertDocument {
   const { used, held, limit, percent, threshold, resetsAt, context, atEnd } = data;
   const { id, kind, level, state, message } = alert;
   return {
-    ...{ id, kind, level, state, message },
+    ...{ id, incident: incidentOf(alert), kind, level, state, message },
     scope: alert.aiType ?? 'global',
     window: { kind: windowKind, start: windowStart, resetsAt },
     ...{ used, held, limit, percent, threshold },

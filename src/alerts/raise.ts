@@ -1,5 +1,6 @@
 import { windowAt, type Window } from '../budget/windows.ts';
 import {
+  incidentOf,
   insertAlert,
   newestResetOf,
   openAlerts,
@@ -56,7 +57,9 @@ export function* raiseAlerts(
     const numbers = alertData(state, level);
     const message = alertMessage(level, numbers, state);
     const effect = alertEffect(level, numbers, state);
-    const data = { ...numbers, context: alertContext(snapshot, effect) };
+    const opener = open.find((alert) => alert.state === 'raised');
+    const incident = opener === undefined ? fresh.id : incidentOf(opener);
+    const data = { ...numbers, incident, context: alertContext(snapshot, effect) };
     const raised: Alert = { ...fresh, state: 'raised', data, message, raisedAtMs: nowMs };
     yield* pending === null ? insertAlert(ops, raised) : updateAlert(ops, raised);
     yield* post(ops, raised, 'raised', routes);

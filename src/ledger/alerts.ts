@@ -29,6 +29,8 @@ export interface AlertData {
   readonly newestReset: number;
   /** When the window ends, ISO 8601. */
   readonly resetsAt: string;
+  /** The id of the alert that opened its incident; absent where it did so itself. */
+  readonly incident?: string;
   /** What else a reader wants to know; absent in what an older version raised. */
   readonly context?: AlertContext;
   /** The same counts when it was over; absent before, and in what an older version resolved. */
@@ -69,6 +71,11 @@ export interface Alert {
   readonly seenAtMs: number;
   readonly raisedAtMs: number | null;
   readonly resolvedAtMs: number | null;
+}
+
+/** The same for all levels of one kind, scope and window, from the first that is raised to their end. */
+export function incidentOf({ id, data }: Alert): string {
+  return data.incident ?? id;
 }
 
 /** A delivery that was taken to be tried now. */
