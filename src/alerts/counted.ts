@@ -1,8 +1,9 @@
+import { levelAt } from '../budget/levels.ts';
 import { ownLimits, type Limits } from '../budget/limits.ts';
 import { count } from '../budget/tokens.ts';
 import { utcMinute, windowAt, windowText, type WindowKind } from '../budget/windows.ts';
 import type { Alert, AlertLevel } from '../ledger/alerts.ts';
-import { numbersOf, type AlertState, type Signal, type SignalLevel } from './signal.ts';
+import { numbersOf, rowOf, type AlertState, type Signal, type SignalLevel } from './signal.ts';
 
 /** The kinds that count the tokens of a window: `level`, `ai-type` and `exhausted`. Pure. */
 
@@ -48,12 +49,18 @@ function effectOfLevel(level: AlertLevel, resetsAt: string, limits: Limits): str
   }
 }
 
+/** Whether every request is denied for the month, as its level tells. */
+export function isEmergency({ nowMs, windows, limits, kinds }: AlertState): boolean {
+  const { used = 0, held = 0 } = rowOf(windows, null, windowAt('month', nowMs)) ?? {};
+  return kinds.level && levelAt(used + held, limits) === 'emergency';
+}
+
 /** The day and the hour of all AI types. */
 export function exhaustedSignals(state: AlertState): Signal[] {
-  return [
-    signal(state, 'exhausted', null, 'day', [['critical', exhaustedAt(state.limits.daily)]]),
-    signal(state, 'exhausted', null, 'hour', [['warning', exhaustedAt(state.limits.hourly)]]),
-  ].flat();
+  return toldOnce(state, [
+    ...signal(state, 'exhausted', null, 'day', [['critical', exhaustedAt(state.limits.daily)]]),
+    ...signal(state, 'exhausted', null, 'hour', [['warning', exhaustedAt(state.limits.hourly)]]),
+  ]);
 }
 
 /** The windows of each AI type that has limits of its own. */
@@ -62,14 +69,31 @@ export function aiTypeSignals(state: AlertState): Signal[] {
   return Object.keys(limits.aiTypes).flatMap((aiType) => {
     const own = ownLimits(limits, aiType);
     if (own === null) return [];
-    return [
+    return toldOnce(state, [
       ...signal(state, 'ai-type', aiType, 'month', [
         ['warning', shareOf(own.monthly, limits.warning)],
         ['critical', exhaustedAt(own.monthly)],
       ]),
       ...signal(state, 'ai-type', aiType, 'day', [['critical', exhaustedAt(own.daily)]]),
       ...signal(state, 'ai-type', aiType, 'hour', [['warning', exhaustedAt(own.hourly)]]),
-    ];
+    ]);
+  });
+}
+
+/**
+ * What is denied already for a longer window, or for an emergency, is not raised for a shorter one too.
+ * @param signals of one scope, the longest window first
+ */
+function toldOnce(state: AlertState, signals: readonly Signal[]): Signal[] {
+  let denied = isEmergency(state);
+  return signals.map((each) => {
+    const levels = denied
+      ? each.levels.map((level) => ({ ...level, reached: 'no' as const }))
+      : each.levels;
+    denied ||= each.levels.some(
+      ({ reached, data }) => reached === 'yes' && data.threshold === exhaustedAt(data.limit),
+    );
+    return { ...each, levels };
   });
 }
 

@@ -4,6 +4,7 @@ import { openSinceMs } from '../budget/quiet-hours.ts';
 import { count } from '../budget/tokens.ts';
 import { isoTime, utcMinute, windowAt, windowText } from '../budget/windows.ts';
 import type { WindowRow } from '../ledger/port.ts';
+import { isEmergency } from './counted.ts';
 import { numbersOf, rowOf, type AlertState, type Signal, type SignalLevel } from './signal.ts';
 
 /** The kinds that look at something beside a window's count: `denials`, `burn-rate`, `overrun` and `silence`. Pure. */
@@ -38,7 +39,8 @@ export function denialSignals(state: AlertState): Signal[] {
   const { deniedMostBy: mostBy } = state;
   const level: SignalLevel = {
     level: 'warning',
-    reached: many === null ? 'no' : 'yes',
+    // In an emergency all are denied, which is told.
+    reached: many === null || isEmergency(state) ? 'no' : 'yes',
     overBecause: () => null,
     mayComeAgain: () => false,
     data: {
