@@ -6,7 +6,7 @@ import { USUAL_ALERT_KINDS, type AlertKindSettings } from '../../src/budget/aler
 import { LEVELS, levelAt } from '../../src/budget/levels.ts';
 import { resolveLimits, type Settings } from '../../src/budget/limits.ts';
 import { parseQuietHours } from '../../src/budget/quiet-hours.ts';
-import { windowAt, type WindowKind } from '../../src/budget/windows.ts';
+import { windowAt, windowsAt, type WindowKind } from '../../src/budget/windows.ts';
 import type { Alert, AlertLevel, NewestReset } from '../../src/ledger/alerts.ts';
 import type { WindowRow } from '../../src/ledger/port.ts';
 
@@ -55,6 +55,7 @@ function at(given: Given): AlertState {
   const kinds = ['month', 'day', 'hour'] as const;
   return {
     nowMs,
+    current: windowsAt(nowMs),
     windows: [
       ...kinds.map((kind) => row(null, kind, nowMs, given[kind] ?? {})),
       ...kinds.map((kind) => row('imperium', kind, nowMs, imperium[kind] ?? {})),

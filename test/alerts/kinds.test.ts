@@ -27,12 +27,12 @@ async function watched(kind: DatabaseName, options: BudgetOptions = {}) {
   };
   return {
     ...{ ...budget, titles, alerts },
-    async use(amount: number, aiType = 'imperium') {
+    use: async (amount: number, aiType = 'imperium'): Promise<void> => {
       const id = idOf(await budget.guard.reserve(tokens(amount, 0, aiType)));
       await budget.guard.settle(id, { inputTokens: amount, outputTokens: 0 });
     },
     /** What is told by two looks of both monitors. */
-    async look(kinds: Partial<AlertKindSettings> = {}): Promise<string[]> {
+    look: async (kinds: Partial<AlertKindSettings> = {}): Promise<string[]> => {
       const settings = { ...USUAL_ALERT_KINDS, ...kinds };
       for (let round = 0; round < 2; round += 1) {
         await Promise.all(
