@@ -33,6 +33,7 @@ describe('configuration files', () => {
       estimator: null,
       alertFile: null,
       alertChannels: null,
+      alertKinds: null,
     });
   });
 
@@ -44,6 +45,7 @@ describe('configuration files', () => {
       estimator: 'bytes',
       alertFile: null,
       alertChannels: null,
+      alertKinds: null,
     });
   });
 
@@ -60,6 +62,7 @@ describe('configuration files', () => {
       estimator: null,
       alertFile: null,
       alertChannels: null,
+      alertKinds: null,
     });
     await expect(load('none.json')).rejects.toMatchObject({ field: '--config' });
   });
