@@ -1,5 +1,5 @@
 import { count } from '../budget/tokens.ts';
-import { isoTime, windowAt } from '../budget/windows.ts';
+import { isoTime, utcMinute, windowAt } from '../budget/windows.ts';
 import type { Alert, AlertData } from '../ledger/alerts.ts';
 import type { StatusReport } from '../ledger/status.ts';
 
@@ -35,10 +35,10 @@ export function blindAlert(blindness: Blindness): Alert {
   return {
     ...{ id, kind: 'blind', level: 'emergency', aiType: null, state: 'raised' },
     ...{ windowKind: 'month', windowStart: month.start },
-    message: `${whose} has not reached the ledger since ${timeText(lostAtMs)}: ${reason}; ${lastText(last)}; ${EFFECT}`,
+    message: `${whose} has not reached the ledger since ${utcMinute(isoTime(lostAtMs))}: ${reason}; ${lastText(last)}; ${EFFECT}`,
     data: {
       ...monthCounts(last?.report ?? null),
-      ...{ threshold: 0, newestReset: 0, resetsAt: isoTime(month.resetsAtMs) },
+      ...{ threshold: null, newestReset: 0, resetsAt: isoTime(month.resetsAtMs) },
       context: {
         tokensPerHour: last?.report.burnRate.lastDay ?? last?.report.burnRate.lastHour ?? null,
         limitReachedAt: last?.report.burnRate.limitReachedAt ?? null,
@@ -57,7 +57,11 @@ export function blindAlert(blindness: Blindness): Alert {
 
 /** The same alert when the ledger answers again, with what it says then. */
 export function healed(alert: Alert, report: StatusReport, nowMs: number): Alert {
-  const data = { ...alert.data, atEnd: monthCounts(report) };
+  const data = {
+    ...alert.data,
+    atEnd: monthCounts(report),
+    overBecause: 'the ledger answers again',
+  };
   // By the ledger's clock, which may be behind this machine's.
   const resolvedAtMs = Math.max(nowMs, alert.raisedAtMs ?? 0);
   return { ...alert, data, state: 'resolved', resolvedAtMs };
@@ -69,7 +73,7 @@ function monthCounts(
   const row = monthOf(report);
   return {
     ...{ used: row?.used ?? 0, held: row?.held ?? 0 },
-    ...{ limit: row?.limit ?? 0, percent: row?.percent ?? 0 },
+    ...{ limit: row?.limit ?? null, percent: row?.percent ?? null },
   };
 }
 
@@ -88,9 +92,4 @@ function lastText(last: Blindness['last']): string {
       ? `${count(row.used + row.held)} tokens used or held`
       : `${(row.percent ?? 0).toFixed(2)} % of the ${count(row.limit)} tokens of ${row.startsAt.slice(0, 7)} used or held`;
   return `seen last ${ago}: level ${last.report.level}, ${share}`;
-}
-
-/** '2026-12-01 00:00 UTC' */
-function timeText(atMs: number): string {
-  return `${isoTime(atMs).slice(0, 16).replace('T', ' ')} UTC`;
 }

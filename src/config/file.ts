@@ -11,6 +11,8 @@ export interface Config {
   readonly alertFile: string | null;
   /** The alert channels, which are not checked yet (alert-channels.ts), and the file that has them. */
   readonly alertChannels: { readonly channels: readonly unknown[]; readonly file: string } | null;
+  /** Which kinds of alerts are raised, not checked yet (alert-kinds.ts), and the file that says so. */
+  readonly alertKinds: { readonly kinds: unknown; readonly file: string } | null;
 }
 
 export interface ConfigPlaces {
@@ -32,7 +34,10 @@ export async function loadConfig(places: ConfigPlaces): Promise<Config> {
     named === undefined
       ? [join(userDirectory, 'config.json'), join(systemDirectory, 'config.json')]
       : [resolve(directory, named)];
-  let config: Config = { database: null, estimator: null, alertFile: null, alertChannels: null };
+  let config: Config = {
+    ...{ database: null, estimator: null },
+    ...{ alertFile: null, alertChannels: null, alertKinds: null },
+  };
   for (const file of files) {
     const text = read(file);
     if (text === null && named !== undefined) {
@@ -51,6 +56,8 @@ export async function loadConfig(places: ConfigPlaces): Promise<Config> {
       alertChannels:
         config.alertChannels ??
         (alerts?.channels === undefined ? null : { channels: alerts.channels, file }),
+      alertKinds:
+        config.alertKinds ?? (alerts?.kinds === undefined ? null : { kinds: alerts.kinds, file }),
     };
   }
   return config;

@@ -7,6 +7,8 @@ const alerts = z.strictObject({
   file: z.optional(z.string()),
   /** Checked by who uses them (alert-channels.ts). */
   channels: z.optional(z.array(z.unknown())),
+  /** Checked by who uses them (alert-kinds.ts). */
+  kinds: z.optional(z.unknown()),
 });
 
 const configFile = z.strictObject({

@@ -267,7 +267,8 @@ describe('the frame', () => {
   });
 
   it('lists three alerts of other kinds, who takes care of them, and the silence', () => {
-    const other = { ...alert, about: 'denials: hour', acked: 'acknowledged by ann@desk' };
+    const about = '31 of 40 requests denied in the hour 15:00 UTC';
+    const other = { ...alert, about, acked: 'acknowledged by ann@desk' };
     const silence = {
       fromMs: NOW_MS,
       untilMs: NOW_MS + 3_600_000,
@@ -277,13 +278,16 @@ describe('the frame', () => {
     const many = [...alerts, ...Array.from({ length: 5 }, () => ({ ...other, percent: null }))];
     const lines = frame(state({ alerts: many, silence }), 80);
     const from = lines.findIndex((line) => line.startsWith('Alerts '));
-    const each = '          WARNING  denials: hour, 12 s ago, acknowledged by ann@desk';
+    const each = `          WARNING  ${about}, 12 s ago`;
     expect(lines.slice(from, from + 6)).toEqual([
       'Alerts    WARNING  12 s ago, raised, at 80.50 %',
       ...[each, each, each],
       '          and 2 more: tokenctl alerts',
       'Silent    until 07:45 UTC, by ann@desk: load?[2J test',
     ]);
+    expect(frame(state({ alerts: many, silence }), 120).join('\n')).toContain(
+      `          WARNING  ${about}, 12 s ago, acknowledged by ann@desk\n`,
+    );
   });
 
   it('colours each line of what blocks, and no more than that', () => {

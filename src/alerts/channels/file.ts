@@ -44,7 +44,7 @@ function alertLine({ level, message, data, raisedAtMs, seenAtMs }: Alert): Alert
       warning_level: true,
       usage_percentage: percentUsed(total, data.limit) ?? 0,
       total_tokens: total,
-      remaining_tokens: Math.max(0, data.limit - total),
+      remaining_tokens: Math.max(0, (data.limit ?? total) - total),
       timestamp,
     },
     timestamp,

@@ -11,7 +11,7 @@ export function textMail(message: Message): string {
   return [
     summary,
     '',
-    barText(bar, BAR),
+    ...(bar === null ? [] : [barText(bar, BAR)]),
     '',
     ...facts.map(([name, value]) => `${`${name}:`.padEnd(width)}${value}`),
     ...(spenders.length === 0 ? [] : ['', 'Top AI types:', ...spenders.map((each) => `  ${each}`)]),
@@ -54,7 +54,7 @@ export function htmlMail(message: Message, level: AlertLevel | 'resolved'): stri
 <div style="max-width:600px;margin:0 auto;background:#ffffff;border-top:6px solid ${color};padding:20px 24px">
 <h1 style="margin:0 0 12px;font-size:19px;color:${color}">${html(title)}</h1>
 <p style="margin:0 0 16px">${html(summary)}</p>
-<table role="presentation" style="width:100%;border-collapse:collapse;margin:0 0 16px"><tr>${part(bar.used, color)}${part(bar.held, '#f59e0b')}${part(100 - bar.used - bar.held, '#e5e7eb')}</tr></table>
+${bar === null ? '' : `<table role="presentation" style="width:100%;border-collapse:collapse;margin:0 0 16px"><tr>${part(bar.used, color)}${part(bar.held, '#f59e0b')}${part(100 - bar.used - bar.held, '#e5e7eb')}</tr></table>`}
 <table style="border-collapse:collapse;font-size:14px">${rows.join('')}</table>
 ${top}
 <p style="margin:16px 0 4px"><b>Now:</b> ${html(effect)}</p>

@@ -38,7 +38,7 @@ function slackBody(alert: Alert, event: AlertEvent): object {
     text: `${icon} ${escaped(title)}`,
     blocks: [
       { type: 'header', text: { type: 'plain_text', text: title.slice(0, HEADER) } },
-      section(`${icon} ${escaped(summary)}\n\`${barText(bar, BAR)}\``),
+      section(`${icon} ${escaped(summary)}${bar === null ? '' : `\n\`${barText(bar, BAR)}\``}`),
       { type: 'section', fields },
       ...(spenders.length === 0
         ? []

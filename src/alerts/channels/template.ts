@@ -51,11 +51,12 @@ export function fillTemplate(
 }
 
 function valuesOf(alert: Alert, event: AlertEvent, secret: string | null): Values {
-  const { id, level, scope, window, used, held, limit, percent, raisedAt, resolvedAt } =
-    alertDocument(alert);
+  const document = alertDocument(alert);
+  const { id, level, scope, window, used, held, raisedAt, resolvedAt } = document;
   const { title, summary, effect, command } = messageOf(alert, event);
   return {
-    ...{ id, event, level, title, effect, command, scope, used, held, limit, percent },
+    ...{ id, event, level, title, effect, command, scope, used, held },
+    ...{ limit: document.limit ?? '', percent: document.percent ?? '' },
     /** As the events of PagerDuty have it. */
     action: event === 'raised' ? 'trigger' : 'resolve',
     severity: { warning: 'warning', critical: 'error', emergency: 'critical' }[level],

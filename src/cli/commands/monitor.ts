@@ -1,3 +1,4 @@
+import { shortMatter } from '../../alerts/message.ts';
 import { parseCount } from '../../budget/tokens.ts';
 import { isoTime } from '../../budget/windows.ts';
 import type { AlertCare } from '../../ledger/alert-care.ts';
@@ -42,7 +43,7 @@ export async function monitor(context: CommandContext, options: MonitorOptions):
       },
       lost: async (reason, startedMs, output) => {
         await alerting?.lost(reason, startedMs, output);
-        return alerting?.blindWatch?.alert?.raisedAtMs ?? null;
+        return alerting?.blindWatch.alert?.raisedAtMs ?? null;
       },
       beforeClose: async () => alerting?.stop(),
     });
@@ -94,13 +95,12 @@ function print({ output }: CommandContext, line: MonitorLine): void {
 }
 
 function liveAlert(alert: Alert, care: AlertCare | null): LiveAlert {
-  const { id, kind, level, aiType, windowKind, data, state, seenAtMs, raisedAtMs } = alert;
+  const { id, kind, level, data, state, seenAtMs, raisedAtMs } = alert;
   const at = isoTime(raisedAtMs ?? seenAtMs);
   const acked = care?.open.find((each) => each.id === id && each.ackedAtMs !== null);
   return {
     ...{ level, percent: data.percent, at },
-    about:
-      kind === 'level' ? null : `${kind}: ${aiType === null ? '' : `${aiType}, `}${windowKind}`,
+    about: kind === 'level' ? null : shortMatter(alert),
     state: state === 'pending' ? 'by holds alone, waiting' : state,
     acked: acked === undefined ? null : ackText(acked),
   };

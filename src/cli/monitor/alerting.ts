@@ -2,41 +2,47 @@ import type { Channel } from '../../alerts/channel.ts';
 import type { FailedDelivery } from '../../alerts/deliver.ts';
 import { Postman } from '../../alerts/postman.ts';
 import { alertLogOf, configuredChannels, ownChannels } from '../alert-channels.ts';
-import type { CommandContext } from '../context.ts';
+import { USUAL_ALERT_KINDS, type AlertKindSettings } from '../../budget/alert-kinds.ts';
+import { configOf, type CommandContext } from '../context.ts';
 import type { Output } from '../output.ts';
 import { BlindWatch } from './blind-watch.ts';
 
 /** Where a monitor tells its alerts, as the configuration was read last. */
 export class Alerting {
-  /** Tells when the ledger is away; null where that is switched off. */
-  readonly blindWatch: BlindWatch | null;
+  /** Tells when the ledger is away. */
+  readonly blindWatch: BlindWatch;
   readonly #context: CommandContext;
   #alertLog: string;
   #postman: Postman;
+  #kinds: AlertKindSettings;
 
   private constructor(
     context: CommandContext,
     alertLog: string,
     postman: Postman,
-    { blind }: { readonly blind: boolean },
+    kinds: AlertKindSettings,
   ) {
     this.#context = context;
-    this.blindWatch = blind ? new BlindWatch(context) : null;
+    this.blindWatch = new BlindWatch(context);
     this.#alertLog = alertLog;
     this.#postman = postman;
+    this.#kinds = kinds;
   }
 
-  /**
-   * @param kinds.blind whether it tells that the ledger is away
-   * @throws invalid_input for a channel that can't be used
-   */
-  static async of(context: CommandContext, kinds = { blind: true }): Promise<Alerting> {
+  /** @throws invalid_input for a channel or a kind of alerts that can't be used */
+  static async of(context: CommandContext): Promise<Alerting> {
+    const kinds = await kindsOf(context);
     return new Alerting(context, await alertLogOf(context), await postmanOf(context), kinds);
   }
 
   /** Delivers beside the checks to the channels of the configuration. */
   get postman(): Postman {
     return this.#postman;
+  }
+
+  /** Which kinds of alerts are raised. */
+  get kinds(): AlertKindSettings {
+    return this.#kinds;
   }
 
   /** What each check tells by itself: the console, and the alert log. */
@@ -49,7 +55,7 @@ export class Alerting {
    * @returns when the next one must begin at the latest, in ms after this one
    */
   async lost(reason: string, startedMs: number, output: Output): Promise<number> {
-    if (this.blindWatch === null) return Infinity;
+    if (!this.#kinds.blind) return Infinity;
     const own = await this.ownChannels(output);
     const tellable = { own, configured: this.#postman.channels };
     return this.blindWatch.lost(reason, startedMs, tellable, output);
@@ -58,10 +64,12 @@ export class Alerting {
   /** Reads the configuration again. @throws invalid_input, and nothing has changed */
   async reload(): Promise<void> {
     const alertLog = await alertLogOf(this.#context);
+    const kinds = await kindsOf(this.#context);
     const next = await postmanOf(this.#context);
     await this.#postman.stop();
     this.#alertLog = alertLog;
     this.#postman = next;
+    this.#kinds = kinds;
   }
 
   /** Until what was begun to deliver has come back: what failed. */
@@ -72,10 +80,17 @@ export class Alerting {
 
   /** Waits for what is told just now, so that it is not told again. */
   async stop(): Promise<void> {
-    await Promise.all([this.#postman.stop(), this.blindWatch?.stop()]);
+    await Promise.all([this.#postman.stop(), this.blindWatch.stop()]);
   }
 }
 
 async function postmanOf(context: CommandContext): Promise<Postman> {
   return new Postman(await configuredChannels(context), context.runtime);
+}
+
+async function kindsOf(context: CommandContext): Promise<AlertKindSettings> {
+  const { alertKinds } = await configOf(context);
+  if (alertKinds === null) return USUAL_ALERT_KINDS;
+  const { parseAlertKinds } = await import('../../config/alert-kinds.ts');
+  return parseAlertKinds(alertKinds);
 }

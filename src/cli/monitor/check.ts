@@ -14,16 +14,16 @@ export interface Checked extends MonitorCheck {
 /** One check: says what could not be told. Without alerts it only looks. @throws ledger_unavailable */
 export async function check(app: App, alerting: Alerting | null, output: Output): Promise<Checked> {
   const own = alerting === null ? null : await alerting.ownChannels(output);
-  const found = await app.watch(own, alerting?.postman ?? null);
+  const found = await app.watch(own, alerting?.postman ?? null, alerting?.kinds);
   sayFailed(found.failed, output);
   const { lookAgainAtMs, report } = found;
   const lookAgainInMs = lookAgainAtMs === null ? Infinity : lookAgainAtMs - Date.parse(report.time);
   if (alerting === null) return { ...found, care: null, lookAgainInMs };
   const care = await app.alertCare();
   const { blindWatch } = alerting;
-  blindWatch?.saw(report, care.silence?.untilMs ?? null);
+  blindWatch.saw(report, care.silence?.untilMs ?? null);
   const channels = [...(own ?? []), ...alerting.postman.channels];
-  const settledInMs = (await blindWatch?.answered(app, report, channels)) ?? Infinity;
+  const settledInMs = await blindWatch.answered(app, report, channels);
   return { ...found, care, lookAgainInMs: Math.min(lookAgainInMs, settledInMs) };
 }
 

@@ -32,7 +32,7 @@ export class Watch {
       this.#lostSince ??= now;
       const lookAgainInMs =
         (await this.#alerting?.lost(error.message, startedMs, output)) ?? Infinity;
-      const blind = this.#alerting?.blindWatch?.alert ?? null;
+      const blind = this.#alerting?.blindWatch.alert ?? null;
       return { line: lostLine(now, this.#lostSince, error, blind), lookAgainInMs };
     }
   }

@@ -7,10 +7,10 @@ import type { Screen } from '../../output.ts';
 import { silenceLines } from '../alert-care.ts';
 import { aiTypeTable } from '../ai-types.ts';
 import { findingLines } from '../findings.ts';
-import type { Block } from './fit.ts';
+import { joinFitting, type Block } from './fit.ts';
 import { denialTable } from './denials.ts';
 import { sparklineLines } from './sparkline.ts';
-import { labelled, levelLines, levelText, paceParts, passesLines } from '../status.ts';
+import { labelled, LEAD, levelLines, levelText, paceParts, passesLines } from '../status.ts';
 import { age, count, hang, percentText } from '../text.ts';
 import { windowTable } from '../windows.ts';
 
@@ -21,7 +21,7 @@ export type Sort = (typeof SORTS)[number];
 /** What is raised or will be, as the living monitor lists it. */
 export interface LiveAlert {
   readonly level: Level;
-  /** What it is about, such as 'denials'; null for a level of the month, which says it all. */
+  /** What the matter is, in a few words; null for a level of the month, whose percent says it all. */
   readonly about: string | null;
   /** What was used and held of the limit when it was reached; null where there is no limit. */
   readonly percent: Percent | null;
@@ -133,8 +133,7 @@ function alertLines(alerts: readonly LiveAlert[], screen: Screen, nowMs: number)
   const hidden = others.length - MOST_OTHERS;
   const lines = shown.flatMap((alert, place) => {
     const word = alert.level.toUpperCase();
-    const text = `${word}  ${alertText(alert, nowMs)}`;
-    return labelled(place === 0 ? 'Alerts' : '', text, screen).map((line, index) =>
+    return alertText(alert, place === 0 ? 'Alerts' : '', screen, nowMs).map((line, index) =>
       index === 0 ? line.replace(word, () => levelText(alert.level, screen)) : line,
     );
   });
@@ -142,15 +141,24 @@ function alertLines(alerts: readonly LiveAlert[], screen: Screen, nowMs: number)
   return [...lines, ...labelled('', `and ${count(hidden)} more: tokenctl alerts`, screen)];
 }
 
-/** `exhausted: the day, 12 min ago, raised, at 99.31 %, acknowledged by anna` */
-function alertText({ about, at, state, percent, acked }: LiveAlert, nowMs: number): string {
-  return [
-    ...(about === null ? [] : [about]),
-    `${age(nowMs - Date.parse(at))} ago`,
-    ...(about === null || state !== 'raised' ? [state] : []),
-    ...(percent === null ? [] : [`at ${percentText(percent)}`]),
-    ...(acked === null ? [] : [acked]),
-  ].join(', ');
+function alertText(alert: LiveAlert, label: string, screen: Screen, nowMs: number): string[] {
+  const { level, about, at, state, percent, acked } = alert;
+  const ago = `${age(nowMs - Date.parse(at))} ago`;
+  const word = `${level.toUpperCase()}  `;
+  const care = acked === null ? [] : [acked];
+  if (about === null) {
+    const parts = [
+      ago,
+      state,
+      ...(percent === null ? [] : [`at ${percentText(percent)}`]),
+      ...care,
+    ];
+    return labelled(label, word + parts.join(', '), screen);
+  }
+  // One line, whatever there is no room for.
+  const parts = [about, ago, ...(state === 'raised' ? [] : [state]), ...care];
+  const [first = '', ...others] = parts;
+  return [joinFitting([`${label.padEnd(LEAD)}${word}${first}`, ...others], ', ', screen.width)];
 }
 
 /** A command that mends something is broken rather than cut: a part of it may do something else. */
