@@ -155,9 +155,11 @@ function alertText(alert: LiveAlert, label: string, screen: Screen, nowMs: numbe
     ];
     return labelled(label, word + parts.join(', '), screen);
   }
-  // One line, whatever there is no room for.
+  // One line where what matters fits, whatever there is no room for.
   const parts = [about, ago, ...(state === 'raised' ? [] : [state]), ...care];
   const [first = '', ...others] = parts;
+  const narrow = LEAD + word.length + first.length > screen.width;
+  if (narrow) return labelled(label, word + first, screen);
   return [joinFitting([`${label.padEnd(LEAD)}${word}${first}`, ...others], ', ', screen.width)];
 }
 

@@ -90,13 +90,9 @@ function headBlocks(state: LiveState, nowMs: number, screen: Screen, running: bo
   };
   const checked: Block = { lines: [checkedLine(state, nowMs, screen, running)], rank: 2 };
   if (lost === null) return [level, checked];
-  const told =
-    lost.toldMs === null
-      ? ''
-      : `; alerted ${unwrapped(localTimeText(isoTime(lost.toldMs), screen, nowMs))}`;
-  const why = labelled('Why', `${oneLine(lost.message)}; ${DENIES}${told}`, screen);
+  const why = labelled('Why', `${oneLine(lost.message)}; ${DENIES}`, screen);
   return [
-    { lines: lostLines(lost.sinceMs, nowMs, screen), rank: 1, least: 1 },
+    { lines: lostLines(lost, nowMs, screen), rank: 1, least: 1 },
     { lines: why, rank: 3, least: 2 },
     checked,
     faded(level, screen),
@@ -105,8 +101,14 @@ function headBlocks(state: LiveState, nowMs: number, screen: Screen, running: bo
 
 const DENIES = 'until it answers, every request is denied';
 
-function lostLines(sinceMs: number, nowMs: number, screen: Screen): string[] {
-  const since = `LOST  since ${localTimeText(isoTime(sinceMs), screen, nowMs)}, ${duration(nowMs - sinceMs)}`;
+function lostLines(
+  { sinceMs, toldMs }: NonNullable<LiveState['lost']>,
+  nowMs: number,
+  screen: Screen,
+): string[] {
+  const told = toldMs === null ? '' : ', alerted';
+  const when = localTimeText(isoTime(sinceMs), screen, nowMs);
+  const since = `LOST  since ${when}, ${duration(nowMs - sinceMs)}${told}`;
   return labelled('Database', since, screen).map((line) =>
     line.replace('LOST', () => screen.colors.redBright.bold('LOST')),
   );
