@@ -11,6 +11,8 @@ import { isoTime, type IsoTime } from './budget/windows.ts';
 import type { DatabaseTarget } from './config/database.ts';
 import type { AccessToken } from './ledger/access-tokens.ts';
 import type {
+  AlertCare,
+  AlertsQuery,
   AlertsReport,
   CaredAlert,
   DeliveryRow,
@@ -32,7 +34,7 @@ import { statusReport, type StatusReport } from './ledger/status.ts';
 import { step } from './ledger/steps.ts';
 import type { Difference } from './ledger/verify.ts';
 import { makeDirectoryOf } from './platform/directories.ts';
-import { exists } from './platform/files.ts';
+import { exists, fileIdentity } from './platform/files.ts';
 import type { Runtime } from './platform/runtime.ts';
 import type { Store } from './store/client.ts';
 import type { LimitRevision } from './store/limit-revisions.ts';
@@ -229,6 +231,14 @@ export class App {
     return this.#runtime;
   }
 
+  /**
+   * Tells the file that is at the database's place now from any other; null where there is none. Who has
+   * opened a file that was moved or replaced since goes on with the old one. Always null on PostgreSQL.
+   */
+  fileIdentity(): string | null {
+    return this.#target.kind === 'sqlite' ? fileIdentity(this.#target.url) : null;
+  }
+
   /** The ledger at this instant. @throws ledger_unavailable */
   async status(request: StatusRequest = {}): Promise<StatusReport> {
     const snapshot = await this.ledger.snapshot(request);
@@ -376,10 +386,16 @@ export class App {
     return { secret, token };
   }
 
-  /** The alerts of the newest, and those that are open, with their deliveries. @throws ledger_unavailable */
-  async alerts(): Promise<AlertsReport> {
+  /** The newest alerts with their deliveries, and the silence that lasts. @throws ledger_unavailable */
+  async alerts(query: Partial<AlertsQuery> = {}): Promise<AlertsReport> {
     const { readAlerts } = await import('./ledger/alert-care.ts');
-    return this.ledger.read(readAlerts);
+    return this.ledger.read((ops) => readAlerts(ops, query));
+  }
+
+  /** What is raised now, who takes care of it, and the silence that lasts. @throws ledger_unavailable */
+  async alertCare(): Promise<AlertCare> {
+    const { readCare } = await import('./ledger/alert-care.ts');
+    return this.ledger.read(readCare);
   }
 
   /** Says that someone takes care of an alert: what waits of it is dropped. @throws alert_not_found */

@@ -22,6 +22,10 @@ export class KeptApp {
   readonly #sayLost: boolean;
   readonly #open: OpenOptions;
   #app: App | null = null;
+  /** The file that was opened; null on a server. */
+  #file: string | null = null;
+  /** From then on a database that is missing was lost, and is not created. */
+  #opened = false;
   #lost = false;
 
   constructor(context: CommandContext, { sayLost = true, ...open }: KeptAppOptions = {}) {
@@ -33,8 +37,9 @@ export class KeptApp {
   /** @throws what `work` throws; of a lost database (`isLost`) after it was said */
   async use<T>(work: (app: App) => Promise<T>): Promise<T> {
     try {
-      this.#app ??= await openedApp(this.#context, this.#open);
-      const result = await work(this.#app);
+      // A file that was moved or replaced is not the ledger that others use any more.
+      if (this.#app !== null && this.#app.fileIdentity() !== this.#file) await this.close();
+      const result = await work(this.#app ?? (await this.#openAnew()));
       if (this.#lost && this.#sayLost) this.#context.output.warn('the database answers again');
       this.#lost = false;
       return result;
@@ -48,6 +53,17 @@ export class KeptApp {
     const app = this.#app;
     this.#app = null;
     await app?.close();
+  }
+
+  async #openAnew(): Promise<App> {
+    const app = await openedApp(this.#context, {
+      ...this.#open,
+      ...(this.#opened ? { create: false } : {}),
+    });
+    this.#app = app;
+    this.#file = app.fileIdentity();
+    this.#opened = true;
+    return app;
   }
 
   async #lose(error: TokenctlError): Promise<void> {

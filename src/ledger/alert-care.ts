@@ -47,12 +47,46 @@ export interface AlertsReport {
   readonly silence: Silence | null;
 }
 
-/** Alerts that a list has, at most. */
-const NEWEST = 50;
+/** An alert that is raised now, and whether someone takes care of it. */
+interface OpenAlert {
+  readonly id: string;
+  readonly kind: Alert['kind'];
+  readonly level: Alert['level'];
+  readonly raisedAtMs: number;
+  readonly ackedAtMs: number | null;
+  readonly ackedBy: string | null;
+}
+
+/** What every screen says of alerts. */
+export interface AlertCare {
+  readonly nowMs: number;
+  /** Raised now, the newest first. */
+  readonly open: readonly OpenAlert[];
+  /** Null when none lasts. */
+  readonly silence: Silence | null;
+}
+
+export interface AlertsQuery {
+  /** The most that are listed; 50 usually. */
+  readonly limit: number;
+  /** Only those that are raised now; all usually. */
+  readonly openOnly: boolean;
+}
 
 interface SqlCared extends SqlAlert {
   acked_at_ms: number | null;
   acked_by: string | null;
+}
+
+/** An open alert; or, with a reason, a silence, whose begin, end and actor stand in the same columns. */
+interface SqlCare {
+  id: string;
+  kind: Alert['kind'];
+  level: Alert['level'];
+  raised_at_ms: number;
+  acked_at_ms: number | null;
+  acked_by: string | null;
+  reason: string | null;
 }
 
 interface SqlDeliveryRow {
@@ -78,7 +112,8 @@ const CARED = `${ALERT_COLUMNS}, acked_at_ms, acked_by`;
 const SQL = {
   newest: {
     name: 'cared_alerts',
-    sql: `SELECT ${CARED} FROM alerts WHERE state <> 'pending' ORDER BY raised_at_ms DESC, id DESC LIMIT @limit`,
+    sql: `SELECT ${CARED} FROM alerts WHERE state <> 'pending' AND (state = 'raised' OR @openOnly = 0)
+      ORDER BY raised_at_ms DESC, id DESC LIMIT @limit`,
   },
   named: {
     name: 'named_alerts',
@@ -113,6 +148,13 @@ const SQL = {
     sql: `SELECT from_ms, until_ms, reason, actor FROM alert_silences
       WHERE from_ms <= @now AND until_ms > @now ORDER BY until_ms DESC LIMIT 1`,
   },
+  care: {
+    name: 'alert_care',
+    sql: `SELECT id, kind, level, raised_at_ms, acked_at_ms, acked_by, NULL AS reason FROM alerts WHERE state = 'raised'
+      UNION ALL
+      SELECT id, NULL, NULL, from_ms, until_ms, actor, reason FROM alert_silences
+      WHERE from_ms <= @now AND until_ms > @now`,
+  },
   addSilence: {
     name: 'add_silence',
     sql: `INSERT INTO alert_silences (id, from_ms, until_ms, reason, actor)
@@ -125,11 +167,36 @@ const SQL = {
 } satisfies Record<string, PlainStatement>;
 
 /** The newest alerts with their deliveries, and the silence that lasts. */
-export function* readAlerts(ops: Operations): Step<AlertsReport> {
-  const rows = yield* step(ops.query<SqlCared>(SQL.newest, { limit: NEWEST }));
+export function* readAlerts(
+  ops: Operations,
+  { limit = 50, openOnly = false }: Partial<AlertsQuery>,
+): Step<AlertsReport> {
+  const asked = { limit, openOnly: openOnly ? 1 : 0 };
+  const rows = yield* step(ops.query<SqlCared>(SQL.newest, asked));
   const alerts: CaredAlert[] = [];
   for (const row of rows) alerts.push(yield* withDeliveries(ops, row));
   return { nowMs: ops.nowMs, alerts, silence: yield* silenceNow(ops) };
+}
+
+/** What is raised and the silence that lasts, by one statement: `status` asks for it too. */
+export function* readCare(ops: Operations): Step<AlertCare> {
+  const rows = yield* step(ops.query<SqlCare>(SQL.care, { now: ops.nowMs }));
+  const silences = rows.flatMap(({ raised_at_ms, acked_at_ms, acked_by, reason }) =>
+    reason === null || acked_at_ms === null
+      ? []
+      : [{ fromMs: raised_at_ms, untilMs: acked_at_ms, reason, actor: acked_by }],
+  );
+  const open = rows
+    .filter(({ reason }) => reason === null)
+    .map((row) => ({
+      ...{ id: row.id, kind: row.kind, level: row.level, raisedAtMs: row.raised_at_ms },
+      ...{ ackedAtMs: row.acked_at_ms, ackedBy: row.acked_by },
+    }));
+  return {
+    nowMs: ops.nowMs,
+    open: open.toSorted((a, b) => b.raisedAtMs - a.raisedAtMs),
+    silence: silences.toSorted((a, b) => b.untilMs - a.untilMs)[0] ?? null,
+  };
 }
 
 /**

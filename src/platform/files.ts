@@ -89,6 +89,12 @@ export function fileMode(path: string): number {
   return statSync(path).mode & 0o777;
 }
 
+/** Tells one file from another that has come to lie in its place; null where there is none. */
+export function fileIdentity(path: string): string | null {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found === undefined ? null : `${String(found.dev)}:${String(found.ino)}`;
+}
+
 /** A file's size in bytes. */
 export function sizeOf(path: string): number {
   return statSync(path).size;

@@ -104,6 +104,50 @@ describe.each(DATABASES)('tokenctl alerts on %s', (kind) => {
     expect((await alerts('silence', '--off')).stdout).toBe('There was no silence.\n');
   });
 
+  it('status and the line of a check say who takes care, and until when it is silent', async () => {
+    const [args, config] = [['--database', target.url], configured()];
+    const status = async (): Promise<string> => (await cli.run(['status', ...args])).stdout;
+    expect(await status()).not.toMatch(/^(Alerts|Silent)/m);
+    await use(target, 133_000);
+    await monitor(config);
+    expect(await status()).toMatch(/^Alerts +CRITICAL raised \d+ s ago, not acknowledged$/m);
+    const [alert] = (await list()).alerts;
+    await alerts('ack', alert!.id);
+    await alerts('silence', '--for', '1h', '--reason', 'load test');
+    expect(await status()).toMatch(
+      /^Alerts +CRITICAL raised \d+ s ago, acknowledged by \S+\nSilent +until .* UTC, by \S+: load\n? *test$/m,
+    );
+    expect((await cli.run(['status', '--json', ...args])).stdout).not.toContain('load test');
+    const once = ['monitor', '--once', '--config', config, ...args];
+    expect((await cli.run(once)).stdout).toMatch(/ {2}1 alert, acked {2}silent until .* UTC\n$/);
+    const line: unknown = JSON.parse((await cli.run([...once, '--json'])).stdout);
+    expect(schemaProblems('monitor-line', line)).toBe('');
+    expect(line).toMatchObject({
+      alerts: [
+        { id: alert!.id, kind: 'level', scope: 'global', ackedBy: expect.any(String) as unknown },
+      ],
+      silence: { reason: 'load test' },
+    });
+  });
+
+  it('lists as many as are asked for, or only what is open', async () => {
+    const config = configured();
+    for (const tokens of [112_000, 21_000]) {
+      await use(target, tokens);
+      await monitor(config);
+    }
+    const listed = async (...args: string[]): Promise<readonly unknown[]> =>
+      (JSON.parse((await alerts('list', '--json', ...args)).stdout) as AlertsDocument).alerts;
+    expect(await listed()).toHaveLength(2);
+    expect(await listed('--limit', '1')).toMatchObject([{ level: 'critical' }]);
+    const reset = ['reset', '--reason', 'test', '--yes', '--database', target.url];
+    expect((await cli.run(reset)).code).toBe(0);
+    await monitor(config);
+    expect(await listed('--open')).toEqual([]);
+    expect((await alerts('list', '--open')).stdout).toBe('No alert is open.\n');
+    expect((await alerts('list', '--limit', '501')).code).toBe(2);
+  });
+
   it('goes on delivering while a monitor runs, and after one that was killed', async () => {
     const receiver = await httpReceiver();
     const config = configured(hookTo(receiver));

@@ -112,6 +112,54 @@ describe.each(DATABASES)('doctor on %s', (kind) => {
     ]);
   });
 
+  it('finds channels that can not be used, messages that were given up and a forgotten silence', async () => {
+    const target = await migratedDatabase(kind);
+    const sound = await examine(target);
+    expect(sound.of('alerts')).toMatchObject([{ state: 'ok' }]);
+    expect(sound.of('channels')).toMatchObject([{ state: 'ok' }]);
+    await sql(
+      target,
+      `INSERT INTO alert_deliveries (alert_id, event, channel, state, next_try_at_ms) VALUES ('x', 'raised', 'hook', 'dead', 0)`,
+    );
+    await sql(
+      target,
+      `INSERT INTO alert_silences (id, from_ms, until_ms, reason) VALUES ('x', ?, ?, 'test')`,
+      [Date.now() - 26 * 3_600_000, Date.now() + 10_000_000],
+    );
+    const directory = join(cli.home, 'config', 'tokenctl');
+    mkdirSync(directory, { recursive: true });
+    const channel = { type: 'slack', name: 'ops', url: { file: 'slack-url' } };
+    writeFileSync(
+      join(directory, 'config.json'),
+      JSON.stringify({ alerts: { channels: [channel] } }),
+    );
+    const found = await examine(target);
+    expect(found.code).toBe(3);
+    expect(found.of('channels')).toMatchObject([
+      {
+        state: 'problem',
+        message: expect.stringMatching(
+          /alerts\.channels\[0\]\.url in .*: there is no file/,
+        ) as string,
+      },
+    ]);
+    expect(found.of('alerts')).toMatchObject([
+      {
+        state: 'note',
+        message: '1 message of alerts could not be told and was given up',
+        fix: expect.stringMatching(/alerts retry$/) as string,
+      },
+      { state: 'note', message: expect.stringMatching(/^silent for 1 d 2 h, and 2 h/) as string },
+    ]);
+    writeFileSync(
+      join(directory, 'config.json'),
+      JSON.stringify({ alerts: { kinds: { blind: 'no' } } }),
+    );
+    expect((await examine(target)).of('channels')).toMatchObject([
+      { message: expect.stringContaining('alerts.kinds.blind') as string },
+    ]);
+  });
+
   it('says what is not migrated, and what a newer version migrated: exit 4', async () => {
     const empty = await emptyDatabase(kind);
     if (kind === 'sqlite') new Sqlite(empty.url).exec('CREATE TABLE other (a)').close();

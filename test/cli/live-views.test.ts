@@ -170,7 +170,8 @@ const frame = (of: LiveState, columns = 80, rows = 40, screen = plain(columns)):
   liveFrame(of, NOW_MS, { columns, rows }, screen);
 
 describe('the frame', () => {
-  const alerts = [{ level: 'warning' as const, percent: 80.5, at: NOW, state: 'raised' }];
+  const alert = { level: 'warning', percent: 80.5, at: NOW, state: 'raised' } as const;
+  const alerts = [{ ...alert, about: null, acked: null }];
 
   it('has one line a row, none too wide, whatever the size', () => {
     const many = state({ pulse: pulse(Array.from({ length: 30 }, (_, at) => aiType(`a${at}`))) });
@@ -227,7 +228,8 @@ describe('the frame', () => {
   });
 
   it('shows a lost database, since when and why, above the faded last state', () => {
-    const lost = { sinceMs: NOW_MS - 65_000, message: 'the ledger can\u001b[2Jnot be reached' };
+    const message = 'the ledger can\u001b[2Jnot be reached';
+    const lost = { sinceMs: NOW_MS - 65_000, message, toldMs: null };
     const lines = frame(state({ lost, nextMs: NOW_MS + 4_000 }), 80, 40, colored);
     expect(lines.slice(0, 4).map((line) => stripVTControlCharacters(line).trimEnd())).toEqual([
       'Database  LOST  since 06:43 UTC, 1 min 5 s',
@@ -261,6 +263,30 @@ describe('the frame', () => {
   it('lists alerts with their level, age and state', () => {
     expect(frame(state({ alerts })).join('\n')).toContain(
       'Alerts    WARNING  12 s ago, raised, at 80.50 %\n',
+    );
+  });
+
+  it('lists three alerts of other kinds, who takes care of them, and the silence', () => {
+    const about = '31 of 40 requests denied in the hour 15:00 UTC';
+    const other = { ...alert, about, acked: 'acknowledged by ann@desk' };
+    const silence = {
+      fromMs: NOW_MS,
+      untilMs: NOW_MS + 3_600_000,
+      reason: 'load\u001b[2J test',
+      actor: 'ann@desk',
+    };
+    const many = [...alerts, ...Array.from({ length: 5 }, () => ({ ...other, percent: null }))];
+    const lines = frame(state({ alerts: many, silence }), 80);
+    const from = lines.findIndex((line) => line.startsWith('Alerts '));
+    const each = `          WARNING  ${about}, 12 s ago`;
+    expect(lines.slice(from, from + 6)).toEqual([
+      'Alerts    WARNING  12 s ago, raised, at 80.50 %',
+      ...[each, each, each],
+      '          and 2 more: tokenctl alerts',
+      'Silent    until 07:45 UTC, by ann@desk: load?[2J test',
+    ]);
+    expect(frame(state({ alerts: many, silence }), 120).join('\n')).toContain(
+      `          WARNING  ${about}, 12 s ago, acknowledged by ann@desk\n`,
     );
   });
 

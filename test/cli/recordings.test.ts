@@ -104,6 +104,32 @@ describe.each(SIZES)('in $cols x $rows', (size) => {
     await expect(recorder.text()).toMatchFileSnapshot(name('check', size));
   });
 
+  it('monitor with alerts, a silence, and then blind', async () => {
+    const recorder = await recorderOf(size, 128_000);
+    // An hour of which almost nothing is left; who takes care of the level.
+    await recorder.prepare(NOW, 'monitor', '--once');
+    await recorder.prepare(NOW, 'alerts', 'silence', '--for', '2h', '--reason', 'load test');
+    recorder.careAs('ann@desk');
+    await recorder.record(NOW, ['monitor'], async (pty) => {
+      const drawn = (text: RegExp): Promise<void> =>
+        until(() => text.test(pty.text()) && pty.written().endsWith('\u001b[?2026l'), 20_000);
+      await drawn(/Silent[^]*q quit/);
+      recorder.snapshot('alerts and a silence', pty);
+      recorder.lose();
+      pty.type('r');
+      await drawn(/LOST[^]*q quit/);
+      // The minute after which it tells.
+      pty.kill('SIGUSR2');
+      pty.type('r');
+      await drawn(/alerted/);
+      recorder.snapshot('blind', pty);
+      pty.type('q');
+    });
+    // What follows names this machine.
+    const [screens] = recorder.text().split('[afterwards]');
+    await expect(screens).toMatchFileSnapshot(name('monitor-alerts', size));
+  });
+
   it('monitor, with a resize while it runs', async () => {
     const recorder = await recorderOf(size, 62_000);
     const other = { cols: size.cols === 60 ? 80 : 60, rows: 20 };

@@ -1,12 +1,11 @@
 /** The monitor as a service: what systemd hears of it, and what its journal gets. */
-import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { DatabaseTarget } from '../../src/config/database.ts';
 import { sql } from '../support/budget.ts';
 import { temporaryCli, type Cli } from '../support/cli.ts';
 import { DATABASES, migratedDatabase, MONTH_ALONE } from '../support/databases.ts';
-import { startProxy } from '../support/postgres-proxy.ts';
+import { losable } from '../support/losable.ts';
 import { until } from '../support/processes.ts';
 import { startCli, type RunningCli } from '../support/running-cli.ts';
 import { startServiceManager, type HeardByManager } from '../support/service-manager.ts';
@@ -29,32 +28,6 @@ function startService(
   env: Record<string, string> = {},
 ): RunningCli {
   return startCli(cli, ['monitor', ...args], { env: { NOTIFY_SOCKET: manager.socket, ...env } });
-}
-
-/** Takes a database away, and gives it back. */
-async function losable(
-  target: DatabaseTarget,
-): Promise<{ url: string; lose: () => void; giveBack: () => void }> {
-  if (target.kind === 'postgresql') {
-    const proxy = await startProxy(target);
-    return {
-      url: proxy.target.url,
-      lose: () => {
-        proxy.mode = 'refuses';
-        proxy.cut();
-      },
-      giveBack: () => {
-        proxy.mode = 'passes';
-      },
-    };
-  }
-  // Where a file lies is known before it is there.
-  const away = join(cli.home, 'away.db');
-  return {
-    url: away,
-    lose: () => undefined,
-    giveBack: () => renameSync(target.url, away),
-  };
 }
 
 describe.each(DATABASES)('what the service manager hears on %s', (kind) => {

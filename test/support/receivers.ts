@@ -83,6 +83,8 @@ export async function smtpReceiver(): Promise<SmtpReceiver> {
       );
     },
   });
+  // A sender that is killed cuts its connection.
+  server.on('error', () => undefined);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => server.close());
   const { port } = server.server.address() as AddressInfo;

@@ -2,7 +2,7 @@
  * Sessions in a pseudo terminal that are the same whenever and wherever they are run: a home of a name
  * that is masked, a clock that stands still, and a database whose rows have the times that they name.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { onTestFinished } from 'vitest';
@@ -13,6 +13,7 @@ export interface Size {
   readonly rows: number;
 }
 
+const DATABASE = '.local/share/tokenctl/tokenctl.db';
 const TEMPORARY_HOME = '/tmp/tc-';
 /** As long as a temporary home, so that lines break where they would. */
 const SHOWN_HOME = '/home/operator';
@@ -69,7 +70,7 @@ export class Recorder {
 
   /** Writes log rows as a backend would. */
   write(rows: readonly LogRow[]): void {
-    const database = new Sqlite(join(this.#home, '.local/share/tokenctl/tokenctl.db'));
+    const database = new Sqlite(join(this.#home, DATABASE));
     const insert = database.prepare(
       `INSERT INTO token_usage_logs (ai_type, month_year, created_at, state, success, tokens_in,
          tokens_out, total_tokens, reserved_tokens, expires_at, denied_count)
@@ -88,12 +89,25 @@ export class Recorder {
     database.close();
   }
 
+  /** Says that someone takes care of every alert, and has begun the silence. */
+  careAs(by: string): void {
+    const database = new Sqlite(join(this.#home, DATABASE));
+    database.prepare('UPDATE alerts SET acked_at_ms = raised_at_ms, acked_by = ?').run(by);
+    database.prepare('UPDATE alert_silences SET actor = ?').run(by);
+    database.close();
+  }
+
+  /** Takes the database away. */
+  lose(): void {
+    renameSync(join(this.#home, DATABASE), join(this.#home, `${DATABASE}.away`));
+  }
+
   #start(args: readonly string[], clock: string): Pty {
     return startInPty(args, {
       ...this.#size,
       home: this.#home,
       clock,
-      env: { TZ: 'Europe/Berlin', USER: 'ann', LOGNAME: 'ann' },
+      env: { TZ: 'Europe/Berlin', USER: 'ann', LOGNAME: 'ann', TEST_CLOCK_JUMP_MS: '61000' },
     });
   }
 

@@ -1,5 +1,6 @@
 import { parseDuration } from '../../budget/duration.ts';
 import { invalidInput } from '../../budget/errors.ts';
+import { parseCount } from '../../budget/tokens.ts';
 import { withApp, type CommandContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
 import {
@@ -13,11 +14,25 @@ import {
   silenceText,
 } from '../views/alerts.ts';
 
-export async function listAlerts(context: CommandContext): Promise<number> {
+interface ListOptions {
+  readonly limit?: string;
+  readonly open?: boolean;
+}
+
+const LONGEST_LIST = 500;
+
+export async function listAlerts(
+  context: CommandContext,
+  { limit, open: openOnly = false }: ListOptions = {},
+): Promise<number> {
   const { output } = context;
-  const report = await withApp(context, (app) => app.alerts());
+  const query =
+    limit === undefined
+      ? { openOnly }
+      : { openOnly, limit: parseCount('--limit', limit, 1, LONGEST_LIST) };
+  const report = await withApp(context, (app) => app.alerts(query));
   if (output.json) output.document(alertsDocument(report));
-  else output.result(alertsView(report, output.screen));
+  else output.result(alertsView(report, output.screen, openOnly));
   return EXIT.done;
 }
 

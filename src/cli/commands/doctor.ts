@@ -3,6 +3,7 @@ import { installedVersion } from '../../platform/package-files.ts';
 import { nodeVersion } from '../../platform/process.ts';
 import { nodeRange, version } from '../../version.ts';
 import { targetOf, type CommandContext, type Target } from '../context.ts';
+import { alertChecks, channelCheck } from '../doctor/alerts.ts';
 import { judged, ok, problem, type Check } from '../doctor/check.ts';
 import {
   holdChecks,
@@ -41,6 +42,7 @@ async function examine(context: CommandContext): Promise<{ checks: Check[]; usab
     return { checks, usable: false };
   }
   own.push(ok('configuration', 'flags, environment and configuration files can be read'));
+  own.push(await channelCheck(context));
   const { checks, usable } = await examineTarget(context, named);
   return { checks: [...own, ...checks], usable };
 }
@@ -72,6 +74,7 @@ async function examineTarget(
           ...judged('holds', content.holds, (holds) => holdChecks(holds, nowMs)),
           ...judged('logs', content.logs, (logs) => logChecks(logs, nowMs)),
           ...tokenChecks(content.endingTokens, nowMs),
+          ...alertChecks(content.alerts, nowMs),
         ]),
   ];
   const closed = facts.kind === 'sqlite' && facts.unwritable.length > 0;

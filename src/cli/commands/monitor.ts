@@ -1,5 +1,7 @@
+import { shortMatter } from '../../alerts/message.ts';
 import { parseCount } from '../../budget/tokens.ts';
 import { isoTime } from '../../budget/windows.ts';
+import type { AlertCare } from '../../ledger/alert-care.ts';
 import type { Alert } from '../../ledger/alerts.ts';
 import type { CommandContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -7,6 +9,7 @@ import { Alerting } from '../monitor/alerting.ts';
 import { check } from '../monitor/check.ts';
 import { Supervision } from '../monitor/supervision.ts';
 import { Watch } from '../monitor/watch.ts';
+import { ackText } from '../views/alert-care.ts';
 import type { LiveAlert } from '../views/live/blocks.ts';
 import { hang } from '../views/text.ts';
 import { monitorText, severityOf, type MonitorLine } from '../views/monitor.ts';
@@ -33,8 +36,14 @@ export async function monitor(context: CommandContext, options: MonitorOptions):
     return liveMonitor(context, {
       intervalMs: seconds * 1_000,
       check: async (app, aiType, output) => {
-        const { open, lookAgainInMs } = await check(app, alerting, output);
-        return { pulse: await app.pulse(aiType), alerts: open.map(liveAlert), lookAgainInMs };
+        const { open, care, lookAgainInMs } = await check(app, alerting, output);
+        const alerts = open.map((alert) => liveAlert(alert, care));
+        const silence = care?.silence ?? null;
+        return { pulse: await app.pulse(aiType), alerts, silence, lookAgainInMs };
+      },
+      lost: async (reason, startedMs, output) => {
+        await alerting?.lost(reason, startedMs, output);
+        return alerting?.blindWatch.alert?.raisedAtMs ?? null;
       },
       beforeClose: async () => alerting?.stop(),
     });
@@ -85,8 +94,14 @@ function print({ output }: CommandContext, line: MonitorLine): void {
   }
 }
 
-function liveAlert({ level, data, state, seenAtMs, raisedAtMs }: Alert): LiveAlert {
+function liveAlert(alert: Alert, care: AlertCare | null): LiveAlert {
+  const { id, kind, level, data, state, seenAtMs, raisedAtMs } = alert;
   const at = isoTime(raisedAtMs ?? seenAtMs);
-  const { percent } = data;
-  return { level, percent, at, state: state === 'pending' ? 'by holds alone, waiting' : state };
+  const acked = care?.open.find((each) => each.id === id && each.ackedAtMs !== null);
+  return {
+    ...{ level, percent: data.percent, at },
+    about: kind === 'level' ? null : shortMatter(alert),
+    state: state === 'pending' ? 'by holds alone, waiting' : state,
+    acked: acked === undefined ? null : ackText(acked),
+  };
 }

@@ -2,11 +2,13 @@ import type { App, StatusRequest } from '../../app.ts';
 import { TokenctlError, invalidInput } from '../../budget/errors.ts';
 import { parseAiType } from '../../budget/ai-type.ts';
 import { isoTime } from '../../budget/windows.ts';
+import type { AlertCare } from '../../ledger/alert-care.ts';
 import type { StatusReport } from '../../ledger/status.ts';
-import { withApp, type CommandContext, type OpenOptions } from '../context.ts';
+import { withApp, type CommandContext } from '../context.ts';
 import { EXIT, EXIT_OF_LEVEL, NAGIOS_OF_LEVEL, NAGIOS_UNKNOWN } from '../exit-codes.ts';
 import { reportFailure } from '../failure.ts';
 import { noteNearAiTypes } from '../near-ai-type.ts';
+import { careLines } from '../views/alert-care.ts';
 import { nagiosLine, nagiosUnknown } from '../views/nagios.ts';
 import { parseStatusLine } from '../views/status-line.ts';
 import { statusView } from '../views/status.ts';
@@ -26,9 +28,9 @@ export async function status(context: CommandContext, options: StatusOptions): P
 async function show(context: CommandContext, options: StatusOptions): Promise<number> {
   const { output } = context;
   const view = viewOf(context, options);
-  const report = await reportOf(context, options);
+  const { report, care } = await reportOf(context, options);
   if (output.json) output.document(report);
-  else output.result(view(report));
+  else output.result(view(report, care));
   return options.exitCode === true ? EXIT_OF_LEVEL[report.level] : EXIT.done;
 }
 
@@ -36,7 +38,7 @@ async function show(context: CommandContext, options: StatusOptions): Promise<nu
 function viewOf(
   { output }: CommandContext,
   { format, aiType }: StatusOptions,
-): (report: StatusReport) => string {
+): (report: StatusReport, care: AlertCare | null) => string {
   if (format !== undefined && aiType !== undefined) {
     throw invalidInput(
       '--ai-type',
@@ -44,7 +46,10 @@ function viewOf(
       "a placeholder has an AI type's share: {ai:TYPE.used}, {ai:TYPE.percent}",
     );
   }
-  if (format === undefined) return (report) => statusView(report, output.screen);
+  if (format === undefined) {
+    return (report, care) =>
+      statusView(report, output.screen, care === null ? [] : careLines(care, output.screen));
+  }
   if (output.json) {
     throw invalidInput('--format', 'can not be used with --json', 'leave one of them out');
   }
@@ -58,7 +63,7 @@ async function nagios(context: CommandContext, options: StatusOptions): Promise<
     if (options.aiType !== undefined) {
       throw invalidInput('--ai-type', 'has no sense with --nagios, which is of the whole budget');
     }
-    const report = await reportOf(context, options);
+    const { report } = await reportOf(context, options);
     if (output.json) output.document(report);
     else output.result(nagiosLine(report));
     return NAGIOS_OF_LEVEL[report.level];
@@ -74,10 +79,24 @@ function messageOf(error: unknown): string {
   return `unexpected: ${error instanceof Error ? error.message : String(error)}`;
 }
 
-async function reportOf(context: CommandContext, options: StatusOptions): Promise<StatusReport> {
+interface Reported {
+  readonly report: StatusReport;
+  /** Null where nobody would see it. */
+  readonly care: AlertCare | null;
+}
+
+async function reportOf(context: CommandContext, options: StatusOptions): Promise<Reported> {
   const request = requestOf(context, options);
   try {
-    return await withApp(context, (app) => reportIn(app, request, context), opening(options));
+    return await withApp(
+      context,
+      async (app) => {
+        const report = await reportIn(app, request, context);
+        const shown = !context.output.json && options.format === undefined && report.month === null;
+        return { report, care: shown ? await careOf(app) : null };
+      },
+      forScripts(options) ? { create: false } : {},
+    );
   } catch (error) {
     if (!(error instanceof TokenctlError) || error.code !== 'ledger_unavailable') throw error;
     const { code, message, fix } = error;
@@ -99,10 +118,19 @@ async function reportIn(
   return report;
 }
 
+/** A role that may not read alerts sees the status without them. */
+async function careOf(app: App): Promise<AlertCare | null> {
+  try {
+    return await app.alertCare();
+  } catch (error) {
+    if (error instanceof TokenctlError) return null;
+    throw error;
+  }
+}
+
 /** What a script asks of a database that was just created would be answered "ok": it is not created. */
-function opening({ nagios, exitCode, format }: StatusOptions): OpenOptions {
-  const forScripts = nagios === true || exitCode === true || format !== undefined;
-  return forScripts ? { create: false } : {};
+function forScripts({ nagios, exitCode, format }: StatusOptions): boolean {
+  return nagios === true || exitCode === true || format !== undefined;
 }
 
 function requestOf({ runtime }: CommandContext, { aiType, month }: StatusOptions): StatusRequest {

@@ -1,4 +1,5 @@
 import type { App } from '../../app.ts';
+import type { Silence } from '../../ledger/alert-care.ts';
 import type { Pulse } from '../../ledger/pulse.ts';
 import {
   endByHangUp,
@@ -23,6 +24,7 @@ import { LiveScreen } from './screen.ts';
 interface Found {
   readonly pulse: Pulse;
   readonly alerts: readonly LiveAlert[];
+  readonly silence: Silence | null;
   /** When the next check must be at the latest, in ms; Infinity leaves it to the interval. */
   readonly lookAgainInMs: number;
 }
@@ -31,6 +33,11 @@ export interface LiveOptions {
   readonly intervalMs: number;
   /** One check of an AI type, or of all (null). What it says must wait until the screen is given back. */
   readonly check: (app: App, aiType: string | null, output: Output) => Promise<Found>;
+  /**
+   * A check that began at `startedMs` (the clock that never goes back) was not answered.
+   * @returns since when that is told, in ms since 1970; null when it is not
+   */
+  readonly lost: (reason: string, startedMs: number, output: Output) => Promise<number | null>;
   /** What is done before the database is closed. */
   readonly beforeClose: () => Promise<void>;
 }
@@ -233,7 +240,9 @@ class LiveSession {
         return;
       }
       const sinceMs = this.#state.lost?.sinceMs ?? runtime.nowMs();
-      this.#state = { ...this.#state, lost: { sinceMs, message: error.message } };
+      const { message } = error;
+      const toldMs = await this.#options.lost(message, startedMs, this.#said.output);
+      this.#state = { ...this.#state, lost: { sinceMs, message, toldMs } };
       pauseMs = Math.min(intervalMs, LOST_PAUSE_MS);
     }
     this.#dueMs = runtime.monotonicMs() + pauseMs;

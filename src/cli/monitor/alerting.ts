@@ -5,9 +5,12 @@ import { alertLogOf, configuredChannels, ownChannels } from '../alert-channels.t
 import { USUAL_ALERT_KINDS, type AlertKindSettings } from '../../budget/alert-kinds.ts';
 import { configOf, type CommandContext } from '../context.ts';
 import type { Output } from '../output.ts';
+import { BlindWatch } from './blind-watch.ts';
 
 /** Where a monitor tells its alerts, as the configuration was read last. */
 export class Alerting {
+  /** Tells when the ledger is away. */
+  readonly blindWatch: BlindWatch;
   readonly #context: CommandContext;
   #alertLog: string;
   #postman: Postman;
@@ -20,6 +23,7 @@ export class Alerting {
     kinds: AlertKindSettings,
   ) {
     this.#context = context;
+    this.blindWatch = new BlindWatch(context);
     this.#alertLog = alertLog;
     this.#postman = postman;
     this.#kinds = kinds;
@@ -46,6 +50,17 @@ export class Alerting {
     return ownChannels(this.#alertLog, output);
   }
 
+  /**
+   * A check that began at `startedMs` (the clock that never goes back) was not answered.
+   * @returns when the next one must begin at the latest, in ms after this one
+   */
+  async lost(reason: string, startedMs: number, output: Output): Promise<number> {
+    if (!this.#kinds.blind) return Infinity;
+    const own = await this.ownChannels(output);
+    const tellable = { own, configured: this.#postman.channels };
+    return this.blindWatch.lost(reason, startedMs, tellable, output);
+  }
+
   /** Reads the configuration again. @throws invalid_input, and nothing has changed */
   async reload(): Promise<void> {
     const alertLog = await alertLogOf(this.#context);
@@ -64,8 +79,8 @@ export class Alerting {
   }
 
   /** Waits for what is told just now, so that it is not told again. */
-  stop(): Promise<void> {
-    return this.#postman.stop();
+  async stop(): Promise<void> {
+    await Promise.all([this.#postman.stop(), this.blindWatch.stop()]);
   }
 }
 

@@ -21,6 +21,7 @@ export class Watch {
 
   async check(): Promise<{ readonly line: MonitorLine; readonly lookAgainInMs: number }> {
     const { output, runtime } = this.#context;
+    const startedMs = runtime.monotonicMs();
     try {
       const found = await this.#kept.use((app) => check(app, this.#alerting, output));
       this.#lostSince = null;
@@ -29,7 +30,10 @@ export class Watch {
       if (!isLost(error)) throw error;
       const now = isoTime(runtime.nowMs());
       this.#lostSince ??= now;
-      return { line: lostLine(now, this.#lostSince, error), lookAgainInMs: Infinity };
+      const lookAgainInMs =
+        (await this.#alerting?.lost(error.message, startedMs, output)) ?? Infinity;
+      const blind = this.#alerting?.blindWatch.alert ?? null;
+      return { line: lostLine(now, this.#lostSince, error, blind), lookAgainInMs };
     }
   }
 

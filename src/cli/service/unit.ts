@@ -83,6 +83,12 @@ function running({ service, scope, command, databaseFile, environment }: UnitOpt
           `LoadCredential=database-url:${databaseFile}`,
         ]
       : []),
+    ...(service === 'monitor' && scope === 'system'
+      ? [
+          '# A secret of an alert channel, { "file": "slack-url" }, in the same way:',
+          '# LoadCredential=slack-url:/etc/tokenctl/slack-url',
+        ]
+      : []),
     ...variables.map(([name, value]) => `Environment=${quoted(`${name}=${value}`)}`),
   ];
 }

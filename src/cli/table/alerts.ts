@@ -13,12 +13,19 @@ export function addAlerts(program: Command, does: Does): void {
         'tokenctl alerts silence --for 2h --reason "load test"',
       ),
     );
-  const list = does(async (context) => (await import('../commands/alerts.ts')).listAlerts(context));
+  const list = does(async (context, options) =>
+    (await import('../commands/alerts.ts')).listAlerts(context, options),
+  );
   byItself(alerts, list);
   alerts
     .command('list')
-    .description('the newest 50 alerts, the newest first, with their deliveries')
-    .addHelpText('after', examples('tokenctl alerts', 'tokenctl alerts list --json'))
+    .description('the newest alerts, the newest first, with their deliveries')
+    .option('--limit <count>', 'the most that are listed, 1 to 500 (default: 50)')
+    .option('--open', 'only those that are raised now')
+    .addHelpText(
+      'after',
+      examples('tokenctl alerts list --open', 'tokenctl alerts list --limit 500 --json'),
+    )
     .action(list);
   alerts
     .command('test')

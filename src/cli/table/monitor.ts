@@ -20,7 +20,9 @@ export function addMonitor(program: Command, does: Does): void {
         'tokenctl monitor --interval 10 | tee budget.log',
         'tokenctl monitor --once --json',
         'tokenctl monitor --no-alerts',
-      ) + KEYS,
+      ) +
+        KEYS +
+        CARE,
     )
     .action(
       does(async (context, options) =>
@@ -32,3 +34,9 @@ export function addMonitor(program: Command, does: Does): void {
 const KEYS = `
 Keys in a terminal:
   q quit, ? help, p pause, s sort AI types, a one AI type alone, r check now`;
+
+const CARE = `
+
+What it raised: tokenctl alerts, then
+  tokenctl alerts ack ID           say that you take care of one
+  tokenctl alerts silence --for 2h --reason R   hold back what goes to channels`;

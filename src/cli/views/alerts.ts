@@ -3,6 +3,7 @@ import { shortMatter } from '../../alerts/message.ts';
 import { isoTime } from '../../budget/windows.ts';
 import type { AlertsReport, CaredAlert, DeliveryRow, Silence } from '../../ledger/alert-care.ts';
 import type { Screen } from '../output.ts';
+import { silenceEntry, type SilenceEntry } from './alert-care.ts';
 import { grid } from './grid.ts';
 import type { Cell } from './table.ts';
 import { age, counted, fixLine, hang, oneLine, timeText } from './text.ts';
@@ -28,16 +29,9 @@ export interface CaredAlertDocument extends AlertDocument {
   readonly deliveries: readonly DeliveryDocument[];
 }
 
-interface SilenceEntry {
-  readonly from: string;
-  readonly until: string;
-  readonly reason: string;
-  readonly by: string | null;
-}
-
 /** What `alerts --json` prints. */
 export interface AlertsDocument {
-  /** The newest 50, the newest first. */
+  /** The newest first, as many as were asked for. */
   readonly alerts: readonly CaredAlertDocument[];
   /** Null when none lasts. */
   readonly silence: SilenceEntry | null;
@@ -99,13 +93,11 @@ export function silenceDocument(silence: Silence | null, silent: boolean): Silen
   return { silent, silence: silenceEntry(silence) };
 }
 
-function silenceEntry(silence: Silence | null): SilenceEntry | null {
-  if (silence === null) return null;
-  const { fromMs, untilMs, reason, actor: by } = silence;
-  return { from: isoTime(fromMs), until: isoTime(untilMs), reason, by };
-}
-
-export function alertsView({ nowMs, alerts, silence }: AlertsReport, screen: Screen): string {
+export function alertsView(
+  { nowMs, alerts, silence }: AlertsReport,
+  screen: Screen,
+  openOnly = false,
+): string {
   const lines: string[] = [];
   if (silence !== null) {
     const { untilMs, reason, actor } = silence;
@@ -114,7 +106,8 @@ export function alertsView({ nowMs, alerts, silence }: AlertsReport, screen: Scr
     lines.push(...hang('! ', text, screen.width).map((line) => screen.colors.yellow(line)));
     lines.push(fixLine('tokenctl alerts silence --off', screen), '');
   }
-  if (alerts.length === 0) return [...lines, 'No alert was raised.'].join('\n');
+  if (alerts.length === 0)
+    return [...lines, openOnly ? 'No alert is open.' : 'No alert was raised.'].join('\n');
   lines.push(
     ...grid(
       [

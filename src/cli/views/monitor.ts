@@ -1,13 +1,15 @@
 import type { MonitorCheck } from '../../app.ts';
 import type { Percent } from '../../budget/levels.ts';
 import { isoTime, type IsoTime } from '../../budget/windows.ts';
+import type { AlertCare } from '../../ledger/alert-care.ts';
 import type { Alert } from '../../ledger/alerts.ts';
 import type { Binding } from '../../ledger/binding.ts';
 import type { StatusReport } from '../../ledger/status.ts';
 import type { Screen, Severity } from '../output.ts';
 import { ruleText } from './binding.ts';
+import { silenceEntry, type SilenceEntry } from './alert-care.ts';
 import { levelText } from './status.ts';
-import { count, limitText, percentText } from './text.ts';
+import { count, counted, limitText, percentText, timeText } from './text.ts';
 
 /** One check of the monitor; what `monitor --json` prints, a line each. */
 export interface MonitorLine {
@@ -23,8 +25,10 @@ export interface MonitorLine {
   readonly limit: number | null;
   readonly largestAdmissible: number | null;
   readonly binding: Binding | null;
-  /** What is raised now, and what only holds reach and has not lasted yet; empty when lost. */
+  /** What is raised now, and what has not lasted yet; when lost that it is blind, once that was told. */
   readonly alerts: readonly OpenAlert[];
+  /** While it lasts nothing goes to the channels of the configuration; null without one, or when lost. */
+  readonly silence: SilenceEntry | null;
   /** Since when the database has not answered; null when it does. */
   readonly lostSince: IsoTime | null;
   readonly error: { readonly code: string; readonly message: string } | null;
@@ -32,15 +36,24 @@ export interface MonitorLine {
 
 /** An alert that is not over. */
 interface OpenAlert {
+  readonly id: string;
+  readonly kind: Alert['kind'];
+  /** `global`, or an AI type. */
+  readonly scope: string;
   readonly level: Alert['level'];
   readonly state: 'pending' | 'raised';
   readonly message: string;
   /** When it was first seen, and raised. */
   readonly seenAt: IsoTime;
   readonly raisedAt: IsoTime | null;
+  /** When someone said that they take care of it, and who. */
+  readonly ackedAt: IsoTime | null;
+  readonly ackedBy: string | null;
 }
 
-export function monitorLine({ report, open }: Pick<MonitorCheck, 'report' | 'open'>): MonitorLine {
+type Found = Pick<MonitorCheck, 'report' | 'open'> & { readonly care: AlertCare | null };
+
+export function monitorLine({ report, open, care }: Found): MonitorLine {
   const month = report.windows.find((row) => row.scope === 'global' && row.window === 'month');
   return {
     schemaVersion: 1,
@@ -53,20 +66,34 @@ export function monitorLine({ report, open }: Pick<MonitorCheck, 'report' | 'ope
     limit: month?.limit ?? null,
     largestAdmissible: report.largestAdmissible,
     binding: report.binding,
-    alerts: open.map(({ level, state, message, seenAtMs, raisedAtMs }) => ({
-      ...{ level, state: state === 'pending' ? state : 'raised', message },
-      ...{ seenAt: isoTime(seenAtMs), raisedAt: raisedAtMs === null ? null : isoTime(raisedAtMs) },
-    })),
+    alerts: open.map((alert) => openAlert(alert, care)),
+    silence: silenceEntry(care?.silence ?? null),
     lostSince: null,
     error: null,
   };
 }
 
-/** A check that the database did not answer. */
+function openAlert(alert: Alert, care: AlertCare | null): OpenAlert {
+  const { id, kind, aiType, level, state, message, seenAtMs, raisedAtMs } = alert;
+  const acked = care?.open.find((each) => each.id === id);
+  return {
+    ...{ id, kind, scope: aiType ?? 'global' },
+    ...{ level, state: state === 'pending' ? state : 'raised', message },
+    ...{ seenAt: isoTime(seenAtMs), raisedAt: timeOrNull(raisedAtMs) },
+    ...{ ackedAt: timeOrNull(acked?.ackedAtMs ?? null), ackedBy: acked?.ackedBy ?? null },
+  };
+}
+
+function timeOrNull(atMs: number | null): IsoTime | null {
+  return atMs === null ? null : isoTime(atMs);
+}
+
+/** A check that the database did not answer. @param blind what is told of it; null when not yet */
 export function lostLine(
   time: IsoTime,
   lostSince: IsoTime,
   { code, message }: { readonly code: string; readonly message: string },
+  blind: Alert | null = null,
 ): MonitorLine {
   return {
     schemaVersion: 1,
@@ -79,7 +106,8 @@ export function lostLine(
     limit: null,
     largestAdmissible: null,
     binding: null,
-    alerts: [],
+    alerts: blind === null ? [] : [openAlert(blind, null)],
+    silence: null,
     lostSince,
     error: { code, message },
   };
@@ -111,5 +139,15 @@ export function monitorText(line: MonitorLine, screen: Screen): string {
     `${count(used ?? 0)} used + ${count(held ?? 0)} held of ${limitText(limit)}`,
     `largest ${limitText(largestAdmissible)}`,
     rule,
+    ...(line.alerts.some(({ state }) => state === 'raised') ? [openText(line.alerts)] : []),
+    ...(line.silence === null ? [] : [`silent until ${timeText(line.silence.until)}`]),
   ].join('  ');
+}
+
+/** `2 alerts, 1 acked` */
+function openText(alerts: readonly OpenAlert[]): string {
+  const raised = alerts.filter(({ state }) => state === 'raised');
+  const acked = raised.filter(({ ackedAt }) => ackedAt !== null).length;
+  const all = counted(raised.length, 'alert');
+  return acked === 0 ? all : `${all}, ${acked === raised.length ? '' : `${count(acked)} `}acked`;
 }

@@ -9,14 +9,20 @@ import { findingLines } from './findings.ts';
 import { count, counted, duration, hang, localTimeText, percentText } from './text.ts';
 import { windowTable } from './windows.ts';
 
-const LEAD = 'Burn rate '.length;
+/** The width of a line's label. */
+export const LEAD = 'Burn rate '.length;
 
-/** The whole state of the budget on one screen. */
-export function statusView(report: StatusReport, screen: Screen): string {
+/** The whole state of the budget on one screen. @param alerts what is raised or silenced, in lines */
+export function statusView(
+  report: StatusReport,
+  screen: Screen,
+  alerts: readonly string[] = [],
+): string {
   const nowMs = Date.parse(report.time);
   const past = report.month !== null;
   return [
     ...summary(report, screen, nowMs),
+    ...alerts,
     '',
     ...windowTable(report, screen, nowMs),
     '',

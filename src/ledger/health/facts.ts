@@ -23,6 +23,15 @@ export interface ContentFacts {
   readonly logs: Fact<LogFacts>;
   readonly holds: Fact<HoldFacts>;
   readonly endingTokens: Fact<readonly EndingToken[]>;
+  readonly alerts: Fact<AlertFacts>;
+}
+
+export interface AlertFacts {
+  /** Deliveries that were given up. */
+  readonly dead: number;
+  /** When the silence that lasts began and ends; null without one. */
+  readonly silentFromMs: number | null;
+  readonly silentUntilMs: number | null;
 }
 
 /** An access token in use that ends soon, or has ended. */
@@ -107,4 +116,12 @@ export function endingTokensSql(nowMs: number): string {
     WHERE revoked_at_ms IS NULL AND expires_at_ms <= ${nowMs + lengthMs}
       AND last_used_at_ms >= ${nowMs - lengthMs} AND expires_at_ms - created_at_ms > ${lengthMs}
     ORDER BY expires_at_ms LIMIT 20`;
+}
+
+export function alertsSql(nowMs: number): string {
+  const silences = `alert_silences WHERE from_ms <= ${nowMs} AND until_ms > ${nowMs}`;
+  return `
+    SELECT (SELECT count(*) FROM alert_deliveries WHERE state = 'dead') AS dead,
+      (SELECT min(from_ms) FROM ${silences}) AS "silentFromMs",
+      (SELECT max(until_ms) FROM ${silences}) AS "silentUntilMs"`;
 }

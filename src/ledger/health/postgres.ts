@@ -6,7 +6,9 @@ import type { StoredRevision } from '../port.ts';
 import { postgresSchema } from '../schema/postgres-state.ts';
 import { expectedObjects } from './expected.ts';
 import {
+  alertsSql,
   endingTokensSql,
+  type AlertFacts,
   look,
   type ContentFacts,
   type EndingToken,
@@ -106,6 +108,13 @@ async function contentOf(
     endingTokens: await look(
       async () =>
         (await client.query<EndingToken & pg.QueryResultRow>(endingTokensSql(nowMs))).rows,
+      explain,
+    ),
+    alerts: await look(
+      async () =>
+        (await one<AlertFacts & pg.QueryResultRow>(alertsSql(nowMs))) ?? {
+          ...{ dead: 0, silentFromMs: null, silentUntilMs: null },
+        },
       explain,
     ),
   };

@@ -8,7 +8,9 @@ import { openSqliteAsItIs, unusable } from '../sqlite.ts';
 import { writtenTime } from '../values.ts';
 import { expectedObjects } from './expected.ts';
 import {
+  alertsSql,
   endingTokensSql,
+  type AlertFacts,
   look,
   type ContentFacts,
   type EndingToken,
@@ -112,6 +114,7 @@ async function contentOf(
       () => database.prepare(endingTokensSql(nowMs)).all() as EndingToken[],
       explain,
     ),
+    alerts: await look(() => database.prepare(alertsSql(nowMs)).get() as AlertFacts, explain),
   };
 }
 

@@ -1,4 +1,5 @@
 import { isoTime } from '../../../budget/windows.ts';
+import type { Silence } from '../../../ledger/alert-care.ts';
 import type { Pulse } from '../../../ledger/pulse.ts';
 import type { Screen } from '../../output.ts';
 import { clip, fitBlocks, joinFitting, type Block } from './fit.ts';
@@ -12,12 +13,19 @@ export interface LiveState {
   /** What the last check that was answered has found; null before. */
   readonly pulse: Pulse | null;
   readonly alerts: readonly LiveAlert[];
+  /** Null where none lasts, or none is looked for. */
+  readonly silence: Silence | null;
   /** Times by this machine's clock, in ms since 1970. When `pulse` was read. */
   readonly checkedMs: number | null;
   /** When the next check begins; null while one is under way. */
   readonly nextMs: number | null;
   /** Since when the database does not answer, and why. */
-  readonly lost: { readonly sinceMs: number; readonly message: string } | null;
+  readonly lost: {
+    readonly sinceMs: number;
+    readonly message: string;
+    /** Since when the channels are told of it; null when they are not. */
+    readonly toldMs: number | null;
+  } | null;
   /** Since when no checks are made. */
   readonly pausedMs: number | null;
   readonly sort: Sort;
@@ -29,6 +37,7 @@ export interface LiveState {
 export const FIRST_STATE: LiveState = {
   pulse: null,
   alerts: [],
+  silence: null,
   checkedMs: null,
   nextMs: null,
   lost: null,
@@ -83,7 +92,7 @@ function headBlocks(state: LiveState, nowMs: number, screen: Screen, running: bo
   if (lost === null) return [level, checked];
   const why = labelled('Why', `${oneLine(lost.message)}; ${DENIES}`, screen);
   return [
-    { lines: lostLines(lost.sinceMs, nowMs, screen), rank: 1, least: 1 },
+    { lines: lostLines(lost, nowMs, screen), rank: 1, least: 1 },
     { lines: why, rank: 3, least: 2 },
     checked,
     faded(level, screen),
@@ -92,8 +101,14 @@ function headBlocks(state: LiveState, nowMs: number, screen: Screen, running: bo
 
 const DENIES = 'until it answers, every request is denied';
 
-function lostLines(sinceMs: number, nowMs: number, screen: Screen): string[] {
-  const since = `LOST  since ${localTimeText(isoTime(sinceMs), screen, nowMs)}, ${duration(nowMs - sinceMs)}`;
+function lostLines(
+  { sinceMs, toldMs }: NonNullable<LiveState['lost']>,
+  nowMs: number,
+  screen: Screen,
+): string[] {
+  const told = toldMs === null ? '' : ', alerted';
+  const when = localTimeText(isoTime(sinceMs), screen, nowMs);
+  const since = `LOST  since ${when}, ${duration(nowMs - sinceMs)}${told}`;
   return labelled('Database', since, screen).map((line) =>
     line.replace('LOST', () => screen.colors.redBright.bold('LOST')),
   );
@@ -126,12 +141,12 @@ function nextText({ nextMs, lost }: LiveState, nowMs: number): string {
 }
 
 function bodyBlocks(state: LiveState, nowMs: number, screen: Screen): Block[] {
-  const { pulse, alerts, checkedMs, lost, sort, help } = state;
+  const { pulse, alerts, silence, checkedMs, lost, sort, help } = state;
   if (help) return [helpBlock(screen)];
   if (pulse === null) return [];
   // The database's clock may be another than this one's.
   const thenMs = Date.parse(pulse.report.time) + Math.max(0, nowMs - (checkedMs ?? nowMs));
-  return stateBlocks({ pulse, alerts, sort, stale: lost !== null }, thenMs, screen);
+  return stateBlocks({ pulse, alerts, silence, sort, stale: lost !== null }, thenMs, screen);
 }
 
 const KEYS = [
