@@ -1,5 +1,6 @@
 import type { AlertKind } from '../budget/alert-kinds.ts';
 import type { Alert, AlertEvent, AlertLevel } from '../ledger/alerts.ts';
+import type { Digest } from './digest.ts';
 
 /** A way on which alerts go out. */
 export interface Channel {
@@ -18,6 +19,10 @@ export interface Channel {
    * @throws DeliveryError, or anything else, when it could not be told
    */
   send(alert: Alert, event: AlertEvent): Promise<void>;
+  /** How long all but emergencies wait for each other, in ms; absent is not at all. */
+  readonly digestMs?: number;
+  /** Tells several at once, as `send` tells one; absent where it can't. */
+  sendDigest?(digest: Digest): Promise<void>;
 }
 
 /** Why something could not be told, and whether it helps to try again. */

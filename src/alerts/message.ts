@@ -1,5 +1,6 @@
 import { count } from '../budget/tokens.ts';
 import { percentUsed } from '../budget/levels.ts';
+import { isoTime } from '../budget/windows.ts';
 import type { Alert, AlertEvent } from '../ledger/alerts.ts';
 import { alertDocument } from './document.ts';
 
@@ -75,6 +76,11 @@ export function barText({ used, held }: Message['bar'], width: number): string {
 /** '2026-12-01 00:00 UTC' */
 function time(iso: string | null): string | null {
   return iso === null ? null : `${iso.slice(0, 16).replace('T', ' ')} UTC`;
+}
+
+/** As everything in a message writes a time. */
+export function timeText(atMs: number): string {
+  return time(isoTime(atMs)) ?? '';
 }
 
 function sentence(text: string): string {

@@ -45,11 +45,12 @@ export async function configuredChannels(context: CommandContext): Promise<Chann
 }
 
 async function channelOf(settings: ChannelSettings, runtime: Runtime): Promise<Channel> {
-  const { minLevel, kinds, quietHours } = settings;
+  const { minLevel, kinds, quietHours, digestMinutes } = settings;
   return {
     ...(await senderOf(settings, runtime)),
     minLevel,
     ...(kinds === null ? {} : { kinds }),
+    ...(digestMinutes === null ? {} : { digestMs: digestMinutes * 60_000 }),
     quietAt: (atMs) => quietHours !== null && isQuiet(quietHours, atMs),
   };
 }

@@ -14,6 +14,8 @@ export interface Post {
   readonly body: string;
   /** What an answer may repeat and nobody may read; the URL is hidden anyway. */
   readonly secrets: readonly string[];
+  /** What a short answer of the receiver means, and what to do. */
+  readonly meanings?: Readonly<Record<string, string>>;
   /** For the times that a receiver names. */
   readonly nowMs: number;
 }
@@ -90,7 +92,7 @@ function privateAddress(host: string, address = host): DeliveryError {
 function refusal(
   { statusCode, headers }: Dispatcher.ResponseData,
   text: string,
-  { url, secrets, nowMs }: Post,
+  { url, secrets, nowMs, meanings = {} }: Post,
 ): DeliveryError {
   const hidden = [url.href, url.pathname, ...secrets].filter((each) => each.length > 1);
   const said = hidden
@@ -100,7 +102,8 @@ function refusal(
     .slice(0, SHOWN);
   const again = statusCode >= 500 || statusCode === 408 || statusCode === 429;
   const redirect = statusCode < 400 ? ', a redirect, which is not followed' : '';
-  const reason = said === '' ? redirect : `${redirect}: ${said}`;
+  const meaning = Object.hasOwn(meanings, said) ? ` (${meanings[said] ?? ''})` : '';
+  const reason = said === '' ? redirect : `${redirect}: ${said}${meaning}`;
   return new DeliveryError(`it answered ${String(statusCode)}${reason}`, {
     final: !again,
     retryAfterMs: again ? retryAfter(headers['retry-after'], nowMs) : null,
