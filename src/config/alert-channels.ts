@@ -183,13 +183,7 @@ function parseChannel(raw: unknown, place: Place, inputs: ChannelInputs): Channe
 }
 
 function commonSettings(
-  {
-    name,
-    minLevel = 'warning',
-    kinds,
-    quietHours,
-    digestMinutes,
-  }: z.infer<(typeof SCHEMAS)[Type]>,
+  { name, minLevel = 'warning', kinds, quietHours, digestMinutes }: z.infer<(typeof SCHEMAS)[Type]>,
   place: Place,
 ): CommonSettings {
   if (!/^[a-z0-9][a-z0-9_.-]{0,49}$/.test(name) || name === 'console' || name === 'file') {

@@ -9,6 +9,8 @@ export interface Config {
   readonly estimator: EstimatorName | null;
   /** Where the alert log is, as a whole path. */
   readonly alertFile: string | null;
+  /** How long the alert log may become, in bytes. */
+  readonly alertFileMaxBytes: number | null;
   /** The alert channels, which are not checked yet (alert-channels.ts), and the file that has them. */
   readonly alertChannels: { readonly channels: readonly unknown[]; readonly file: string } | null;
 }
@@ -32,7 +34,10 @@ export async function loadConfig(places: ConfigPlaces): Promise<Config> {
     named === undefined
       ? [join(userDirectory, 'config.json'), join(systemDirectory, 'config.json')]
       : [resolve(directory, named)];
-  let config: Config = { database: null, estimator: null, alertFile: null, alertChannels: null };
+  let config: Config = {
+    ...{ database: null, estimator: null },
+    ...{ alertFile: null, alertFileMaxBytes: null, alertChannels: null },
+  };
   for (const file of files) {
     const text = read(file);
     if (text === null && named !== undefined) {
@@ -48,6 +53,7 @@ export async function loadConfig(places: ConfigPlaces): Promise<Config> {
       alertFile:
         config.alertFile ??
         (alerts?.file === undefined ? null : resolve(dirname(file), alerts.file)),
+      alertFileMaxBytes: config.alertFileMaxBytes ?? alerts?.maxFileBytes ?? null,
       alertChannels:
         config.alertChannels ??
         (alerts?.channels === undefined ? null : { channels: alerts.channels, file }),

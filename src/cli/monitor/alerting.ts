@@ -1,17 +1,17 @@
 import type { Channel } from '../../alerts/channel.ts';
 import type { FailedDelivery } from '../../alerts/deliver.ts';
 import { Postman } from '../../alerts/postman.ts';
-import { alertLogOf, configuredChannels, ownChannels } from '../alert-channels.ts';
+import { alertLogOf, configuredChannels, ownChannels, type AlertLog } from '../alert-channels.ts';
 import type { CommandContext } from '../context.ts';
 import type { Output } from '../output.ts';
 
 /** Where a monitor tells its alerts, as the configuration was read last. */
 export class Alerting {
   readonly #context: CommandContext;
-  #alertLog: string;
+  #alertLog: AlertLog;
   #postman: Postman;
 
-  private constructor(context: CommandContext, alertLog: string, postman: Postman) {
+  private constructor(context: CommandContext, alertLog: AlertLog, postman: Postman) {
     this.#context = context;
     this.#alertLog = alertLog;
     this.#postman = postman;
