@@ -25,7 +25,7 @@ export function messageOf(alert: Alert, event: AlertEvent): Message {
   const document = alertDocument(alert);
   const { level, scope, window, limit, effect, command, topAiTypes } = document;
   const over = event === 'resolved';
-  // Once it is over its reader wants the counts of now.
+  // Once it is over its reader wants the counts of now; rates and spenders are of when it was raised.
   const { used, held, percent } = (over ? document.atEnd : null) ?? document;
   const whose = scope === 'global' ? 'all AI types' : scope;
   const name = `${over ? 'Resolved ' : ''}${level.toUpperCase()}`;
@@ -41,9 +41,9 @@ export function messageOf(alert: Alert, event: AlertEvent): Message {
     ['Limit', count(over ? now : limit)],
     [
       'Burn rate',
-      document.tokensPerHour === null ? null : `${count(document.tokensPerHour)} tokens/h`,
+      over || document.tokensPerHour === null ? null : `${count(document.tokensPerHour)} tokens/h`,
     ],
-    ['Limit reached', time(document.limitReachedAt)],
+    ['Limit reached', over ? null : time(document.limitReachedAt)],
     ['Resets', time(window.resetsAt)],
     ['Raised', time(document.raisedAt)],
     ['Resolved', time(document.resolvedAt)],
@@ -54,7 +54,7 @@ export function messageOf(alert: Alert, event: AlertEvent): Message {
       ? `Over since ${time(document.resolvedAt) ?? 'now'}. It was: ${document.message}`
       : document.message,
     facts: facts.flatMap(([key, value]) => (value === null ? [] : [[key, value] as const])),
-    spenders: topAiTypes.map(
+    spenders: (over ? [] : topAiTypes).map(
       (each) => `${each.aiType}: ${count(each.tokens)} (${each.percent.toFixed(2)} %)`,
     ),
     effect: sentence(over ? 'this level denies nothing any more' : (effect ?? document.message)),

@@ -128,14 +128,14 @@ body, .page { background: #111827 !important; color: #e5e7eb !important }
 ${Object.entries(COLORS)
   .map(
     ([name, { dark }]) =>
-      `.${name} { color: ${dark} !important; border-color: ${dark} !important }\n.bar-${name} { background: ${dark} !important }`,
+      `.${name} { color: ${dark} !important }\n.edge-${name} { border-color: ${dark} !important }\n.bar-${name} { background: ${dark} !important }`,
   )
   .join('\n')}
 }
 </style></head>
 <body style="margin:0;background:#f3f4f6;color:#111827;font:15px/1.45 system-ui,sans-serif">
 <div class="page" style="padding:16px;background:#f3f4f6">
-<div class="card ${look}" style="max-width:600px;margin:0 auto;box-sizing:border-box;background:#ffffff;border-top:6px solid ${light};padding:20px 24px;overflow-wrap:anywhere">
+<div class="card edge-${look}" style="max-width:600px;margin:0 auto;box-sizing:border-box;background:#ffffff;border-top:6px solid ${light};padding:20px 24px;overflow-wrap:anywhere">
 <h1 class="${look}" style="margin:0 0 12px;font-size:19px;line-height:1.3;color:${light}">${html(title)}</h1>
 ${content}
 </div></div></body></html>
@@ -149,7 +149,7 @@ function barTable({ used, held }: Message['bar'], look: Look): string {
       : `<td class="${name}" style="width:${String(share)}%;background:${background};height:14px;padding:0;font-size:0">&nbsp;</td>`;
   const parts = [
     part(used, COLORS[look].light, `bar-${look}`),
-    part(held, '#f59e0b', 'held'),
+    part(held, '#94a3b8', 'held'),
     part(100 - used - held, '#e5e7eb', 'free'),
   ];
   return `<table role="presentation" style="width:100%;border-collapse:collapse;margin:0 0 16px"><tr>${parts.join('')}</tr></table>`;
@@ -164,5 +164,6 @@ function html(text: string): string {
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;');
+    .replaceAll('"', '&quot;')
+    .replaceAll(' %', '&nbsp;%');
 }
