@@ -1,6 +1,7 @@
 import type { Channel } from './alerts/channel.ts';
 import type { Postman } from './alerts/postman.ts';
 import type { Watched } from './alerts/watch.ts';
+import { USUAL_ALERT_KINDS, type AlertKindSettings } from './budget/alert-kinds.ts';
 import type { Scope } from './budget/access-token.ts';
 import type { AdmissionRequest } from './budget/decide.ts';
 import { invalidInput, TokenctlError } from './budget/errors.ts';
@@ -237,17 +238,25 @@ export class App {
   /**
    * One check of a monitor: charges due holds, raises and resolves alerts, and delivers what waits in
    * the outbox to these channels, and beside it to the postman's; null only looks.
+   * @param kinds which alerts are raised
    * @throws ledger_unavailable
    */
   async watch(
     channels: readonly Channel[] | null,
     postman: Postman | null = null,
+    kinds: AlertKindSettings = USUAL_ALERT_KINDS,
   ): Promise<MonitorCheck> {
     if (channels === null) {
       return { report: await this.status(), open: [], lookAgainAtMs: null, failed: [] };
     }
     const { watchLedger } = await import('./alerts/watch.ts');
-    const { snapshot, ...rest } = await watchLedger(this.ledger, channels, this.#runtime, postman);
+    const { snapshot, ...rest } = await watchLedger(
+      this.ledger,
+      channels,
+      this.#runtime,
+      postman,
+      kinds,
+    );
     return { report: statusReport(snapshot, this.location), ...rest };
   }
 

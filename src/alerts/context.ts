@@ -5,7 +5,7 @@ import { statusReport } from '../ledger/status.ts';
 const TOP = 5;
 
 /** What a message says beside the numbers of its alert: who spends, how fast, and what to do. Pure. */
-export function alertContext(snapshot: Snapshot, effect: string): AlertContext {
+export function alertContext(snapshot: Snapshot, effect: string, command: string): AlertContext {
   const { burnRate, aiTypes } = statusReport(snapshot, '');
   return {
     tokensPerHour: burnRate.lastDay ?? burnRate.lastHour,
@@ -16,6 +16,6 @@ export function alertContext(snapshot: Snapshot, effect: string): AlertContext {
       percent: percentOfGlobal,
     })),
     effect,
-    command: 'tokenctl status',
+    command,
   };
 }

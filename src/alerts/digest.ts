@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { LEVELS } from '../budget/levels.ts';
 import { count } from '../budget/tokens.ts';
-import type { Alert, AlertEvent, AlertLevel } from '../ledger/alerts.ts';
+import { isoTime, utcMinute } from '../budget/windows.ts';
+import { incidentOf, type Alert, type AlertEvent, type AlertLevel } from '../ledger/alerts.ts';
 import { deliveryId } from './channel.ts';
-import { messageOf, timeText } from './message.ts';
+import { messageOf } from './message.ts';
 
 /** Several alerts that are told in one message. Pure. */
 export interface Digest {
@@ -36,7 +37,12 @@ export function digestOf(told: readonly DigestEntry[]): Digest {
     const over = event === 'resolved' || latest.get(alert.id)?.event === 'resolved';
     latest.set(alert.id, { alert, event: over ? 'resolved' : 'raised' });
   }
-  const all = [...latest.values()].toSorted((a, b) => rank(b) - rank(a));
+  const ended = new Set(
+    [...latest.values()].filter(({ event }) => event === 'resolved').map(incidentIn),
+  );
+  const all = [...latest.values()]
+    .filter((entry) => entry.event === 'resolved' || !isOver(entry, ended))
+    .toSorted((a, b) => rank(b) - rank(a));
   const resolved = all.filter(({ event }) => event === 'resolved').length;
   return {
     id: `digest.${createHash('sha256').update(ids.join(' ')).digest('hex').slice(0, 32)}`,
@@ -48,12 +54,25 @@ export function digestOf(told: readonly DigestEntry[]): Digest {
   };
 }
 
+/** Of an incident that is over its highest level says so; the others need no word any more. */
+function isOver(entry: DigestEntry, ended: ReadonlySet<string>): boolean {
+  return entry.alert.state === 'resolved' && ended.has(incidentIn(entry));
+}
+
+function incidentIn({ alert }: DigestEntry): string {
+  return incidentOf(alert);
+}
+
 function rank({ alert, event }: DigestEntry): number {
   return event === 'resolved' ? 0 : LEVELS.indexOf(alert.level);
 }
 
 function happenedAt({ alert, event }: DigestEntry): number {
   return (event === 'raised' ? alert.raisedAtMs : alert.resolvedAtMs) ?? alert.seenAtMs;
+}
+
+function timeText(atMs: number): string {
+  return utcMinute(isoTime(atMs));
 }
 
 /** What a person reads of a digest, in plain text. */

@@ -1,6 +1,7 @@
-import type { Level } from '../budget/levels.ts';
+import type { Level, Percent } from '../budget/levels.ts';
+import type { Limit } from '../budget/limits.ts';
 import { isoTime, type IsoTime, type WindowKind } from '../budget/windows.ts';
-import { incidentOf, type Alert, type AlertContext } from '../ledger/alerts.ts';
+import { incidentOf, type Alert, type AlertContext, type AlertDetails } from '../ledger/alerts.ts';
 
 /** An alert as webhooks and `alerts --json` have it. Amounts are tokens, at the moment it was raised. */
 export interface AlertDocument {
@@ -23,11 +24,14 @@ export interface AlertDocument {
   };
   readonly used: number;
   readonly held: number;
-  readonly limit: number;
-  /** Used + held of the limit, two decimals, rounded down. */
-  readonly percent: number;
-  /** From where on the level is reached. */
-  readonly threshold: number;
+  /** Null where the window has none. */
+  readonly limit: Limit;
+  /** Used + held of the limit. */
+  readonly percent: Percent | null;
+  /** From how many tokens on it is raised; null for a kind that does not count tokens. */
+  readonly threshold: number | null;
+  /** What its kind measured beside; null for a kind that does not. */
+  readonly details: AlertDetails | null;
   /** Over the last day or, where there is less data, the last hour; null without enough. */
   readonly tokensPerHour: number | null;
   /** When the limit is reached at that rate; null if not before the window ends. */
@@ -44,9 +48,11 @@ export interface AlertDocument {
   readonly atEnd: {
     readonly used: number;
     readonly held: number;
-    readonly limit: number;
-    readonly percent: number;
+    readonly limit: Limit;
+    readonly percent: Percent | null;
   } | null;
+  /** Why it was over, in words; null before, and in what an older version resolved. */
+  readonly overBecause: string | null;
 }
 
 export function alertDocument(alert: Alert): AlertDocument {
@@ -58,6 +64,7 @@ export function alertDocument(alert: Alert): AlertDocument {
     scope: alert.aiType ?? 'global',
     window: { kind: windowKind, start: windowStart, resetsAt },
     ...{ used, held, limit, percent, threshold },
+    details: data.details ?? null,
     tokensPerHour: context?.tokensPerHour ?? null,
     limitReachedAt: context?.limitReachedAt ?? null,
     topAiTypes: context?.topAiTypes ?? [],
@@ -66,5 +73,6 @@ export function alertDocument(alert: Alert): AlertDocument {
     raisedAt: raisedAtMs === null ? null : isoTime(raisedAtMs),
     resolvedAt: resolvedAtMs === null ? null : isoTime(resolvedAtMs),
     atEnd: atEnd ?? null,
+    overBecause: data.overBecause ?? null,
   };
 }

@@ -1,9 +1,13 @@
-import { windowAt, type Window } from '../budget/windows.ts';
+import { USUAL_ALERT_KINDS, type AlertKindSettings } from '../budget/alert-kinds.ts';
+import { mostDeniedBy } from '../budget/denied-by.ts';
+import { HISTORY_HOURS, usualMost } from '../budget/usual-rate.ts';
+import { windowAt, windowsAt } from '../budget/windows.ts';
 import {
   incidentOf,
   insertAlert,
-  newestResetOf,
+  newestResets,
   openAlerts,
+  overAlerts,
   postDelivery,
   removeAlert,
   updateAlert,
@@ -12,9 +16,11 @@ import {
 } from '../ledger/alerts.ts';
 import type { Operations } from '../ledger/port.ts';
 import type { Snapshot } from '../ledger/snapshot.ts';
-import type { Step } from '../ledger/steps.ts';
+import { step, type Step } from '../ledger/steps.ts';
 import { alertContext } from './context.ts';
-import { alertData, alertEffect, alertMessage, evaluate, type MonthState } from './evaluate.ts';
+import { evaluate, type Reached } from './evaluate.ts';
+import { hourUse, isNotable, manyDenied } from './measured.ts';
+import { numbersOf, type AlertState } from './signal.ts';
 
 /** The channels that are told of an event. */
 export type Routes = (alert: Alert, event: AlertEvent) => readonly string[];
@@ -26,6 +32,10 @@ export interface Raised {
   readonly lookAgainAtMs: number | null;
 }
 
+const HOUR_MS = 3_600_000;
+/** The newest denials that are asked which rule denied them, at most. */
+const DENIALS = 200;
+
 /**
  * Raises and resolves what this instant asks for, in the transaction that read it: so that several
  * monitors raise one alert, and a crash neither loses nor repeats it. Each change goes into the outbox.
@@ -35,66 +45,96 @@ export function* raiseAlerts(
   snapshot: Snapshot,
   routes: Routes,
   newId: () => string,
+  kinds: AlertKindSettings = USUAL_ALERT_KINDS,
 ): Step<Raised> {
   const { nowMs } = snapshot;
-  const month = windowAt('month', nowMs);
-  const state = monthState(snapshot, month, yield* newestResetOf(ops, month.start));
+  const windows = windowsAt(nowMs);
   const before = yield* openAlerts(ops);
-  const changes = evaluate(state, before);
-  const gone = new Set<Alert>([...changes.resolve, ...changes.drop]);
-  for (const alert of changes.resolve) {
-    const { used, held, limit, percent } = alertData(state, alert.level);
-    const data = { ...alert.data, atEnd: { used, held, limit, percent } };
+  const known = [...before, ...(yield* overAlerts(ops, windows))];
+  const state = yield* readState(ops, snapshot, kinds, known);
+  const changes = evaluate(state, known);
+  const gone = new Set<Alert>(changes.drop);
+  for (const { alert, because, told } of changes.resolve) {
+    const { used, held, limit, percent } = numbersOf(state, alert.aiType, alert.windowKind);
+    const atEnd = { used, held, limit, percent };
+    const data = { ...alert.data, atEnd, overBecause: because };
     const resolved: Alert = { ...alert, data, state: 'resolved', resolvedAtMs: nowMs };
     yield* updateAlert(ops, resolved);
-    yield* post(ops, resolved, 'resolved', routes);
+    if (told) yield* post(ops, resolved, 'resolved', routes);
+    gone.add(alert);
   }
   for (const { id } of changes.drop) yield* removeAlert(ops, id);
-  const open = before.filter((alert) => !gone.has(alert) && alert !== changes.raise?.pending);
-  if (changes.raise !== null) {
-    const { level, pending } = changes.raise;
-    const fresh = pending ?? newAlert(level, state, newId());
-    const numbers = alertData(state, level);
-    const message = alertMessage(level, numbers, state);
-    const effect = alertEffect(level, numbers, state);
-    const opener = open.find((alert) => alert.state === 'raised');
-    const incident = opener === undefined ? fresh.id : incidentOf(opener);
-    const data = { ...numbers, incident, context: alertContext(snapshot, effect) };
-    const raised: Alert = { ...fresh, state: 'raised', data, message, raisedAtMs: nowMs };
+  const fresh: Alert[] = [];
+  for (const { pending, opener, ...reached } of changes.raise) {
+    if (pending !== null) gone.add(pending);
+    const seen = pending ?? newAlert(reached, nowMs, newId());
+    const { data: numbers, effect, command } = reached.level;
+    const incident = opener === null ? seen.id : incidentOf(opener);
+    const data = { ...numbers, incident, context: alertContext(snapshot, effect, command) };
+    const message = messageOf(reached);
+    const raised: Alert = { ...seen, state: 'raised', data, message, raisedAtMs: nowMs };
     yield* pending === null ? insertAlert(ops, raised) : updateAlert(ops, raised);
     yield* post(ops, raised, 'raised', routes);
-    open.push(raised);
+    fresh.push(raised);
   }
-  for (const level of changes.wait) {
-    const waiting = newAlert(level, state, newId());
+  for (const reached of changes.wait) {
+    const waiting = newAlert(reached, nowMs, newId());
     yield* insertAlert(ops, waiting);
-    open.push(waiting);
+    fresh.push(waiting);
   }
+  const open = [...before.filter((alert) => !gone.has(alert)), ...fresh];
   return { open, lookAgainAtMs: changes.lookAgainAtMs };
+}
+
+/** What is known beside the snapshot. Hours and denials are read only where they decide something. */
+function* readState(
+  ops: Operations,
+  snapshot: Snapshot,
+  kinds: AlertKindSettings,
+  known: readonly Alert[],
+): Step<AlertState> {
+  const { nowMs } = snapshot;
+  const { limits } = snapshot.limits;
+  const windows = windowsAt(nowMs);
+  const isKnown = (kind: Alert['kind'], start: string): boolean =>
+    known.some((alert) => alert.kind === kind && alert.windowStart === start);
+  const base = { ...snapshot, limits, kinds, resets: yield* newestResets(ops, windows) };
+  const asksUsual =
+    kinds['burn-rate'] !== null && !isKnown('burn-rate', windows.day.start) && isNotable(base);
+  const asksDenials = manyDenied(base) !== null && !isKnown('denials', windows.hour.start);
+  return {
+    ...base,
+    usualHour: asksUsual ? yield* readUsual(ops, windows.hour.startsAtMs) : null,
+    deniedMostBy: asksDenials
+      ? mostDeniedBy(yield* step(ops.newestDenials(windows.hour.startsAtMs, DENIALS)))
+      : null,
+  };
+}
+
+function* readUsual(ops: Operations, beforeMs: number): Step<number | null> {
+  const starts = Array.from(
+    { length: HISTORY_HOURS },
+    (_, back) => windowAt('hour', beforeMs - (back + 1) * HOUR_MS).start,
+  );
+  const rows = yield* step(ops.windows(starts, []));
+  return usualMost(rows.map(hourUse), beforeMs);
 }
 
 function* post(ops: Operations, alert: Alert, event: AlertEvent, routes: Routes): Step<void> {
   for (const channel of routes(alert, event)) yield* postDelivery(ops, alert, event, channel);
 }
 
-function monthState(
-  { nowMs, windows, limits }: Snapshot,
-  month: Window,
-  newestReset: number,
-): MonthState {
-  const row = windows.find(
-    ({ aiType, kind, start }) => aiType === null && kind === 'month' && start === month.start,
-  );
-  const { used, held } = row ?? { used: 0, held: 0 };
-  return { nowMs, month, used, held, limits: limits.limits, newestReset };
+function newAlert({ signal, level }: Reached, nowMs: number, id: string): Alert {
+  const { kind, aiType, window } = signal;
+  return {
+    ...{ id, kind, aiType, level: level.level },
+    ...{ windowKind: window.kind, windowStart: window.start },
+    ...{ state: 'pending', message: messageOf({ signal, level }), data: level.data },
+    ...{ seenAtMs: nowMs, raisedAtMs: null, resolvedAtMs: null },
+  };
 }
 
-function newAlert(level: Alert['level'], state: MonthState, id: string): Alert {
-  const data = alertData(state, level);
-  return {
-    ...{ id, kind: 'level', level, aiType: null },
-    ...{ windowKind: 'month', windowStart: state.month.start },
-    ...{ state: 'pending', message: alertMessage(level, data, state), data },
-    ...{ seenAtMs: state.nowMs, raisedAtMs: null, resolvedAtMs: null },
-  };
+/** What it says, in one line: what is the matter, and what happens to requests now. */
+function messageOf({ level: { fact, effect } }: Reached): string {
+  return `${fact}; ${effect}`;
 }

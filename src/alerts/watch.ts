@@ -1,3 +1,4 @@
+import { USUAL_ALERT_KINDS, type AlertKindSettings } from '../budget/alert-kinds.ts';
 import { dueChannels, type Alert } from '../ledger/alerts.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { limitsReader } from '../ledger/limits-in-force.ts';
@@ -33,13 +34,14 @@ export async function watchLedger(
   channels: readonly Channel[],
   runtime: Runtime,
   postman: Postman | null = null,
+  kinds: AlertKindSettings = USUAL_ALERT_KINDS,
 ): Promise<Watched> {
   const routes = routesOf([...channels, ...(postman?.channels ?? [])]);
   const readLimits = limitsReader();
   const { snapshot, raised, due } = await ledger.write(function* (ops) {
     yield* step(ops.expireDue(EXPIRED_AT_ONCE));
     const now: Snapshot = yield* readSnapshot(ops, readLimits, {});
-    const found: Raised = yield* raiseAlerts(ops, now, routes, () => runtime.newId());
+    const found: Raised = yield* raiseAlerts(ops, now, routes, () => runtime.newId(), kinds);
     return { snapshot: now, raised: found, due: yield* dueChannels(ops, LONGEST_WAIT_MS) };
   });
   postman?.start(ledger, due);

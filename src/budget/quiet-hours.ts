@@ -1,6 +1,10 @@
 import { invalidInput } from './errors.ts';
 
-/** Hours of each day in which people sleep. */
+const MINUTE_MS = 60_000;
+/** In minutes. */
+const DAY = 1_440;
+
+/** Hours of each day, such as those in which people sleep. */
 export interface QuietHours {
   /** Minutes after midnight. Where `from` is later than `to`, they go over midnight. */
   readonly from: number;
@@ -34,6 +38,21 @@ export function parseQuietHours(
 export function isQuiet({ from, to, tz }: QuietHours, atMs: number): boolean {
   const now = minuteOfDay(atMs, tz);
   return from < to ? now >= from && now < to : now >= from || now < to;
+}
+
+/** How long they last, in ms. */
+export function lengthMs({ from, to }: QuietHours): number {
+  return ((to - from + DAY) % DAY) * MINUTE_MS;
+}
+
+/** Since when an instant's hours have lasted, to the minute, in ms; null where it lies outside of them. */
+export function openSinceMs(hours: QuietHours, atMs: number): number | null {
+  if (!isQuiet(hours, atMs)) return null;
+  const minute = Math.floor(atMs / MINUTE_MS) * MINUTE_MS;
+  const openMs = minute - ((minuteOfDay(atMs, hours.tz) - hours.from + DAY) % DAY) * MINUTE_MS;
+  // Where clocks were set in between, the difference is not the time that passed.
+  const off = (minuteOfDay(openMs, hours.tz) - hours.from + DAY * 1.5) % DAY;
+  return openMs - (off - DAY / 2) * MINUTE_MS;
 }
 
 function minutes(field: string, text: string): number {

@@ -71,7 +71,8 @@ function countersOf(reasons: readonly Reason[], aiType: string, nowMs: number): 
 }
 
 /** A verdict with reasons that have counts; null for anything else. */
-function readVerdict(json: string | null): Verdict | null {
+/** A denial as it was given; null where it can not be read, or no limit denied it. */
+export function readVerdict(json: string | null): Verdict | null {
   if (json === null) return null;
   let raw: unknown;
   try {

@@ -65,3 +65,13 @@ export type IsoTime = string;
 export function isoTime(atMs: number): IsoTime {
   return new Date(atMs).toISOString();
 }
+
+/** '2026-12-01 00:00 UTC' */
+export function utcMinute(iso: IsoTime): string {
+  return `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`;
+}
+
+/** 'month 2026-11', 'day 2026-11-24', 'hour 2026-11-24 05:00 UTC' */
+export function windowText(kind: WindowKind, start: string): string {
+  return `${kind} ${kind === 'hour' ? utcMinute(`${start}:00`) : start}`;
+}

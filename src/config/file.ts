@@ -13,6 +13,8 @@ export interface Config {
   readonly alertFileMaxBytes: number | null;
   /** The alert channels, which are not checked yet (alert-channels.ts), and the file that has them. */
   readonly alertChannels: { readonly channels: readonly unknown[]; readonly file: string } | null;
+  /** Which kinds of alerts are raised, not checked yet (alert-kinds.ts), and the file that says so. */
+  readonly alertKinds: { readonly kinds: unknown; readonly file: string } | null;
 }
 
 export interface ConfigPlaces {
@@ -36,7 +38,7 @@ export async function loadConfig(places: ConfigPlaces): Promise<Config> {
       : [resolve(directory, named)];
   let config: Config = {
     ...{ database: null, estimator: null },
-    ...{ alertFile: null, alertFileMaxBytes: null, alertChannels: null },
+    ...{ alertFile: null, alertFileMaxBytes: null, alertChannels: null, alertKinds: null },
   };
   for (const file of files) {
     const text = read(file);
@@ -57,6 +59,8 @@ export async function loadConfig(places: ConfigPlaces): Promise<Config> {
       alertChannels:
         config.alertChannels ??
         (alerts?.channels === undefined ? null : { channels: alerts.channels, file }),
+      alertKinds:
+        config.alertKinds ?? (alerts?.kinds === undefined ? null : { kinds: alerts.kinds, file }),
     };
   }
   return config;

@@ -12,6 +12,8 @@ const alerts = z.strictObject({
   maxFileBytes: z.optional(z.int().check(z.gte(MIN_FILE_BYTES))),
   /** Checked by who uses them (alert-channels.ts). */
   channels: z.optional(z.array(z.unknown())),
+  /** Checked by who uses them (alert-kinds.ts). */
+  kinds: z.optional(z.unknown()),
 });
 
 const configFile = z.strictObject({

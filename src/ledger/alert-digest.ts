@@ -1,6 +1,8 @@
 import {
   ALERT_COLUMNS,
+  incidentOf,
   takeDelivery,
+  toAlert,
   type Delivery,
   type SqlDelivery,
   type TryPauses,
@@ -61,12 +63,19 @@ function triedBefore(
   return rows.filter((row) => row.tries === due.tries && row.next_try_at_ms === due.next_try_at_ms);
 }
 
-/** That something is over waits while that it began is tried again. */
+/** That an incident is over waits while that it began is tried again. */
 function fresh(rows: readonly SqlWaiting[], nowMs: number, waitMs: number): readonly SqlWaiting[] {
-  const tried = new Set(rows.filter(({ tries }) => tries > 0).map(({ id }) => id));
-  const all = rows.filter(({ id, tries }) => tries === 0 && !tried.has(id));
+  const begins = rows.filter(({ event, tries }) => event === 'raised' && tries > 0);
+  const tried = new Set(begins.map(incidentIn));
+  const all = rows.filter(
+    (row) => row.tries === 0 && (row.event === 'raised' || !tried.has(incidentIn(row))),
+  );
   const isOld = (atMs: number): boolean => nowMs - atMs >= waitMs || atMs > nowMs;
   return all.some((row) => isOld(happenedAt(row))) ? all : [];
+}
+
+function incidentIn(row: SqlWaiting): string {
+  return incidentOf(toAlert(row));
 }
 
 function happenedAt({ event, raised_at_ms: raised, resolved_at_ms: resolved }: SqlWaiting): number {

@@ -1,6 +1,7 @@
 import type { AlertKind } from '../budget/alert-kinds.ts';
-import type { Level } from '../budget/levels.ts';
-import type { WindowKind } from '../budget/windows.ts';
+import type { Level, Percent } from '../budget/levels.ts';
+import type { Limit } from '../budget/limits.ts';
+import type { Window, WindowKind } from '../budget/windows.ts';
 import type { Operations, PlainStatement } from './port.ts';
 import { step, type Step } from './steps.ts';
 import { fromScope, scopeOf } from './values.ts';
@@ -16,25 +17,41 @@ type AlertState = 'pending' | 'raised' | 'resolved';
 /** What a delivery tells: that it was raised, or that it is over. */
 export type AlertEvent = 'raised' | 'resolved';
 
-/** The numbers of an alert at the moment that it was seen or raised, in tokens. */
+/** What else an alert of some kinds measured, in tokens or requests, when it was raised. */
+export type AlertDetails =
+  /** Of the hour's requests so many were denied; and the rule that denied the most, in words. */
+  | { readonly denied: number; readonly requests: number; readonly mostBy: string | null }
+  /** What the hour used, and what hours usually use at most (budget/usual-rate.ts). */
+  | { readonly tokensThisHour: number; readonly usual: number }
+  /** What the month will have used when it ends. */
+  | { readonly projected: number }
+  /** When the newest log was made, ISO 8601. */
+  | { readonly silentSince: string };
+
+/** The numbers of an alert's window at the moment that it was seen or raised, in tokens. */
 export interface AlertData {
   readonly used: number;
   readonly held: number;
-  readonly limit: number;
-  /** used + held of the limit, two decimals, rounded down. */
-  readonly percent: number;
-  /** From where on the level is reached. */
-  readonly threshold: number;
+  /** Null where the window has none. */
+  readonly limit: Limit;
+  /** used + held of the limit. */
+  readonly percent: Percent | null;
+  /** From where on it is raised, in tokens; null for a kind that does not count tokens. */
+  readonly threshold: number | null;
   /** The newest reset of the window; 0 when there was none. */
   readonly newestReset: number;
   /** When the window ends, ISO 8601. */
   readonly resetsAt: string;
   /** The id of the alert that opened its incident; absent where it did so itself. */
   readonly incident?: string;
+  /** Of the kinds that measure more. */
+  readonly details?: AlertDetails;
   /** What else a reader wants to know; absent in what an older version raised. */
   readonly context?: AlertContext;
   /** The same counts when it was over; absent before, and in what an older version resolved. */
   readonly atEnd?: Pick<AlertData, 'used' | 'held' | 'limit' | 'percent'>;
+  /** Why it was over, in words: 'the day has ended'; absent as `atEnd` is. */
+  readonly overBecause?: string;
 }
 
 /** What surrounds the numbers of an alert, when it was raised. */
@@ -71,6 +88,13 @@ export interface Alert {
   readonly seenAtMs: number;
   readonly raisedAtMs: number | null;
   readonly resolvedAtMs: number | null;
+}
+
+/** The newest reset of a window. */
+export interface NewestReset {
+  readonly aiType: string | null;
+  readonly kind: WindowKind;
+  readonly id: number;
 }
 
 /** The same for all levels of one kind, scope and window, from the first that is raised to their end. */
@@ -120,8 +144,20 @@ export interface SqlDelivery extends SqlAlert {
   tries: number;
 }
 
+interface SqlReset {
+  scope_kind: string;
+  scope_name: string;
+  window_kind: WindowKind;
+  id: number;
+}
+
 export const ALERT_COLUMNS = `id, kind, level, scope_kind, scope_name, window_kind, window_start, alerts.state, message, data,
   seen_at_ms, raised_at_ms, resolved_at_ms`;
+
+/** `begun` is an alert of the incident of `alerts`, raised no later. */
+const SAME_INCIDENT = `begun.kind = alerts.kind AND begun.scope_kind = alerts.scope_kind
+  AND begun.scope_name = alerts.scope_name AND begun.window_kind = alerts.window_kind
+  AND begun.window_start = alerts.window_start AND (begun.seen_at_ms, begun.id) <= (alerts.seen_at_ms, alerts.id)`;
 
 const SQL = {
   open: {
@@ -145,11 +181,16 @@ const SQL = {
       resolved_at_ms = @resolvedAtMs WHERE id = @id`,
   },
   remove: { name: 'remove_alert', sql: 'DELETE FROM alerts WHERE id = @id' },
-  newestReset: {
-    name: 'newest_reset_of_month',
-    sql: `SELECT coalesce(max(reset_id), 0) AS id FROM usage_adjustments
-      WHERE window_start = @month AND scope_kind = 'global' AND scope_name = '' AND window_kind = 'month'
-        AND kind = 'reset'`,
+  over: {
+    name: 'over_alerts',
+    sql: `SELECT ${ALERT_COLUMNS} FROM alerts WHERE seen_at_ms >= @since AND state = 'resolved'
+      AND window_start IN (@month, @day, @hour) ORDER BY seen_at_ms, id`,
+  },
+  newestResets: {
+    name: 'newest_resets',
+    sql: `SELECT scope_kind, scope_name, window_kind, max(reset_id) AS id FROM usage_adjustments
+      WHERE window_start IN (@month, @day, @hour) AND kind = 'reset'
+      GROUP BY scope_kind, scope_name, window_kind`,
   },
   post: {
     name: 'post_delivery',
@@ -162,9 +203,9 @@ const SQL = {
         AND (next_try_at_ms <= @now OR next_try_at_ms > @latest)
         AND (level = 'emergency' OR @urgentOnly = 0)
         AND (event = 'raised' OR NOT EXISTS (
-          SELECT 1 FROM alert_deliveries AS earlier
-          WHERE earlier.alert_id = alerts.id AND earlier.channel = alert_deliveries.channel
-            AND earlier.event = 'raised' AND earlier.state = 'waiting'))
+          SELECT 1 FROM alert_deliveries AS earlier JOIN alerts AS begun ON begun.id = earlier.alert_id
+          WHERE earlier.state = 'waiting' AND earlier.event = 'raised' AND earlier.channel = alert_deliveries.channel
+            AND (begun.level = 'emergency' OR @urgentOnly = 0) AND ${SAME_INCIDENT}))
       ORDER BY next_try_at_ms, seen_at_ms, id LIMIT @limit`,
   },
   dueChannels: {
@@ -182,6 +223,13 @@ const SQL = {
         next_try_at_ms = @nextTryAtMs
       WHERE alert_id = @id AND event = @event AND channel = @channel`,
   },
+  dropOver: {
+    name: 'drop_over_deliveries',
+    sql: `UPDATE alert_deliveries SET state = 'dropped'
+      WHERE channel = @channel AND event = 'raised' AND state = 'waiting' AND alert_id IN (
+        SELECT begun.id FROM alerts AS begun, alerts
+        WHERE alerts.id = @id AND begun.state = 'resolved' AND ${SAME_INCIDENT})`,
+  },
 } satisfies Record<string, PlainStatement>;
 
 /** What is pending or raised, the oldest first. */
@@ -194,10 +242,27 @@ export function* newestAlerts(ops: Operations, limit: number): Step<Alert[]> {
   return (yield* step(ops.query<SqlAlert>(SQL.newest, { limit }))).map(toAlert);
 }
 
-/** The newest reset of a month's global window; 0 when there was none. */
-export function* newestResetOf(ops: Operations, month: string): Step<number> {
-  const [row] = yield* step(ops.query<{ id: number }>(SQL.newestReset, { month }));
-  return row?.id ?? 0;
+/** The current month, day and hour. */
+type Windows = Readonly<Record<WindowKind, Window>>;
+
+const startsOf = ({ month, day, hour }: Windows) => ({
+  ...{ month: month.start, day: day.start, hour: hour.start },
+});
+
+/** What was over in windows that still last, the oldest first. */
+export function* overAlerts(ops: Operations, windows: Windows): Step<Alert[]> {
+  // Nothing is raised before its window begins, so the index of times finds them.
+  const since = windows.month.startsAtMs;
+  const rows = yield* step(ops.query<SqlAlert>(SQL.over, { ...startsOf(windows), since }));
+  return rows.map(toAlert);
+}
+
+/** Of the windows that were reset. */
+export function* newestResets(ops: Operations, windows: Windows): Step<NewestReset[]> {
+  const rows = yield* step(ops.query<SqlReset>(SQL.newestResets, startsOf(windows)));
+  return rows.map(({ scope_kind, scope_name, window_kind: kind, id }) => ({
+    ...{ aiType: fromScope(scope_kind, scope_name), kind, id },
+  }));
 }
 
 export function* insertAlert(ops: Operations, alert: Alert): Step<void> {
@@ -288,6 +353,10 @@ export function* endDelivery(
     nextTryAtMs: Math.max(nextTryAtMs, failure?.notBeforeMs ?? 0),
   };
   yield* step(ops.query(SQL.end, values));
+  // Of an incident whose end was told nothing may begin any more: what quiet hours held back below it.
+  if (event === 'resolved' && failure === null) {
+    yield* step(ops.query(SQL.dropOver, { id: alert.id, channel }));
+  }
 }
 
 function changing({ state, message, data, raisedAtMs, resolvedAtMs }: Alert) {

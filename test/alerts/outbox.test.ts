@@ -6,6 +6,7 @@ import { slackChannel } from '../../src/alerts/channels/slack.ts';
 import { webhookChannel } from '../../src/alerts/channels/webhook.ts';
 import { Postman } from '../../src/alerts/postman.ts';
 import type { App } from '../../src/app.ts';
+import { USUAL_ALERT_KINDS } from '../../src/budget/alert-kinds.ts';
 import { isQuiet, parseQuietHours } from '../../src/budget/quiet-hours.ts';
 import type { Runtime } from '../../src/platform/runtime.ts';
 import { idOf, openBudget, tokens, type Budget } from '../support/budget.ts';
@@ -54,9 +55,12 @@ function postmanTo({ web, slack, smtp }: Receivers, clock: Runtime): Postman {
   );
 }
 
+/** These tests are about the way of a message: a forecast after a day is none of them. */
+const NO_FORECAST = { ...USUAL_ALERT_KINDS, overrun: false };
+
 /** One check, and what it began to deliver. */
 async function check(app: App, postman: Postman): Promise<void> {
-  await app.watch([], postman);
+  await app.watch([], postman, NO_FORECAST);
   await postman.idle();
 }
 
@@ -89,12 +93,12 @@ function toldOn({ web, slack, smtp }: Receivers): Record<'web' | 'slack' | 'mail
 
 const STORY = [
   ...['raised warning', 'raised critical', 'raised emergency'],
-  ...['resolved warning', 'resolved critical', 'resolved emergency', 'raised warning'],
+  ...['resolved emergency', 'raised warning'],
 ];
 
 describe.each(DATABASES)('the outbox on %s', (kind) => {
   it.each([1, 2])(
-    'tells 79, 81, 96, 99 %%, a reset and 85 %% once on every channel, with %d monitors that are started again',
+    'tells 79, 81, 96 and 99 percent, a reset and 85 percent once on every channel, with %d monitors that are started again',
     async (monitors) => {
       const budget = await openBudget(kind, { global });
       const { clock } = budget;
@@ -118,12 +122,7 @@ describe.each(DATABASES)('the outbox on %s', (kind) => {
       await look();
       await use(budget, 850);
       await look();
-      for (const told of Object.values(toldOn(all))) {
-        expect(told.toSorted()).toEqual(STORY.toSorted());
-        expect(told.filter((each) => each.startsWith('raised'))).toEqual([
-          ...['raised warning', 'raised critical', 'raised emergency', 'raised warning'],
-        ]);
-      }
+      expect(toldOn(all)).toEqual({ web: STORY, slack: STORY, mail: STORY });
     },
   );
 

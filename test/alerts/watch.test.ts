@@ -16,13 +16,16 @@ import { DATABASES } from '../support/databases.ts';
 const global = { enforcedMonthly: 1_000, criticalRequest: 'off' } as const;
 const note = { source: 'test', actor: null, reason: null };
 
-/** A channel that remembers what it was told. */
+/** A channel that remembers what it was told: `raised warning` of the month, `raised denials warning`. */
 function listening(): Channel & { readonly told: string[] } {
   const told: string[] = [];
   return {
     ...{ name: 'console', events: ['raised', 'resolved'], told },
-    send: ({ level }, event) => {
-      told.push(`${event} ${level}`);
+    send: ({ kind, level, aiType }, event) => {
+      const what = [kind === 'level' ? '' : kind, aiType ?? '', level].filter(
+        (word) => word !== '',
+      );
+      told.push(`${event} ${what.join(' ')}`);
       return Promise.resolve();
     },
   };
@@ -94,7 +97,10 @@ describe.each(DATABASES)('alerts on %s', (kind) => {
     clock.set('2025-07-01T00:00:05Z');
     await app.watch([channel]);
     await use(1_600);
-    expect(channel.told.slice(5)).toEqual(['resolved warning', 'raised warning']);
+    // At this rate the month would pass its limit, which is told too.
+    expect(channel.told.slice(5)).toEqual([
+      ...['resolved warning', 'raised warning', 'raised overrun warning'],
+    ]);
   });
 
   it('that only holds reach are raised when they have lasted 60 s, whoever looks', async () => {

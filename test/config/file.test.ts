@@ -31,7 +31,7 @@ describe('configuration files', () => {
     expect(await load()).toEqual({
       database: null,
       estimator: null,
-      ...{ alertFile: null, alertFileMaxBytes: null, alertChannels: null },
+      ...{ alertFile: null, alertFileMaxBytes: null, alertChannels: null, alertKinds: null },
     });
   });
 
@@ -41,7 +41,7 @@ describe('configuration files', () => {
     expect(await load()).toEqual({
       database: { database: 'file:user.db', file: user },
       estimator: 'bytes',
-      ...{ alertFile: null, alertFileMaxBytes: null, alertChannels: null },
+      ...{ alertFile: null, alertFileMaxBytes: null, alertChannels: null, alertKinds: null },
     });
   });
 
@@ -56,7 +56,7 @@ describe('configuration files', () => {
     expect(await load('own.json')).toEqual({
       database: { database: 'x.db', file },
       estimator: null,
-      ...{ alertFile: null, alertFileMaxBytes: null, alertChannels: null },
+      ...{ alertFile: null, alertFileMaxBytes: null, alertChannels: null, alertKinds: null },
     });
     await expect(load('none.json')).rejects.toMatchObject({ field: '--config' });
   });

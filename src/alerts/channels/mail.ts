@@ -14,8 +14,7 @@ export function textMail(message: Message): string {
   return [
     ...wrap(summary),
     '',
-    barText(bar, BAR),
-    '',
+    ...(bar === null ? [] : [barText(bar, BAR), '']),
     ...facts.flatMap(([name, value]) => wrap(value, `${name}:`.padEnd(width))),
     ...(spenders.length === 0
       ? []
@@ -84,7 +83,7 @@ export function htmlMail(message: Message, look: Look): string {
     title,
     look,
     `<p style="margin:0 0 16px">${html(summary)}</p>
-${barTable(bar, look)}
+${bar === null ? '' : barTable(bar, look)}
 <table style="border-collapse:collapse;font-size:14px">${rows.join('')}</table>
 ${top}
 <p style="margin:16px 0 4px"><b>Now:</b> ${html(effect)}</p>
@@ -142,7 +141,7 @@ ${content}
 `;
 }
 
-function barTable({ used, held }: Message['bar'], look: Look): string {
+function barTable({ used, held }: NonNullable<Message['bar']>, look: Look): string {
   const part = (share: number, background: string, name: string): string =>
     share <= 0
       ? ''

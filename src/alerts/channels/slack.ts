@@ -61,7 +61,7 @@ function slackBody(alert: Alert, event: AlertEvent): object {
     text: `${icon} ${escaped(title)}`,
     blocks: [
       header(title),
-      section(`\`${barText(bar, BAR)}\`\n${icon} ${escaped(summary)}`),
+      section(`${bar === null ? '' : `\`${barText(bar, BAR)}\`\n`}${icon} ${escaped(summary)}`),
       { type: 'section', fields },
       ...(top.length === 0 ? [] : [section(['*Top AI types*', ...top].join('\n'))]),
       section(`*Now:* ${escaped(effect)}\n*Next:* \`${escaped(command)}\``),

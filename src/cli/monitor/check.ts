@@ -11,7 +11,7 @@ export interface Checked extends MonitorCheck {
 /** One check: says what could not be told. Without alerts it only looks. @throws ledger_unavailable */
 export async function check(app: App, alerting: Alerting | null, output: Output): Promise<Checked> {
   const channels = alerting === null ? null : await alerting.ownChannels(output);
-  const found = await app.watch(channels, alerting?.postman ?? null);
+  const found = await app.watch(channels, alerting?.postman ?? null, alerting?.kinds);
   sayFailed(found.failed, output);
   const { lookAgainAtMs, report } = found;
   const lookAgainInMs = lookAgainAtMs === null ? Infinity : lookAgainAtMs - Date.parse(report.time);

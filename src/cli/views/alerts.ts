@@ -1,4 +1,5 @@
 import { alertDocument, type AlertDocument } from '../../alerts/document.ts';
+import { shortMatter } from '../../alerts/message.ts';
 import { isoTime } from '../../budget/windows.ts';
 import type { AlertsReport, CaredAlert, DeliveryRow, Silence } from '../../ledger/alert-care.ts';
 import type { Screen } from '../output.ts';
@@ -128,7 +129,7 @@ export function alertsView({ nowMs, alerts, silence }: AlertsReport, screen: Scr
         shortId(alert.id),
         `${age(nowMs - (alert.raisedAtMs ?? alert.seenAtMs))} ago`,
         levelCell(alert, screen),
-        `${alert.data.percent.toFixed(2)} % of ${alert.windowStart}${alert.aiType === null ? '' : `, ${alert.aiType}`}`,
+        shortMatter(alert),
         alert.ackedAtMs === null ? alert.state : `${alert.state}, acked`,
         toldText(alert.deliveries),
       ]),

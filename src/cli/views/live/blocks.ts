@@ -20,7 +20,7 @@ export type Sort = (typeof SORTS)[number];
 export interface LiveAlert {
   readonly level: Level;
   /** What was used and held of the limit when it was reached. */
-  readonly percent: Percent;
+  readonly percent: Percent | null;
   /** ISO 8601 UTC. */
   readonly at: string;
   /** Such as 'raised', in words for people. */
