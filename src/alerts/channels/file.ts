@@ -13,10 +13,10 @@ interface AlertLine {
     readonly emergency_shutdown: boolean;
     readonly critical_level: boolean;
     readonly warning_level: boolean;
-    /** Null where what it is about has no limit, as below. */
-    readonly usage_percentage: number | null;
+    /** 0 where its window has no limit, as `remaining_tokens`. */
+    readonly usage_percentage: number;
     readonly total_tokens: number;
-    readonly remaining_tokens: number | null;
+    readonly remaining_tokens: number;
     readonly timestamp: string;
     readonly id: string;
     readonly kind: Alert['kind'];
@@ -61,17 +61,13 @@ function alertLine(alert: Alert, event: AlertEvent): AlertLine {
       emergency_shutdown: !over && level === 'emergency',
       critical_level: !over && level !== 'warning',
       warning_level: !over,
-      usage_percentage: percentUsed(total, limit),
+      usage_percentage: percentUsed(total, limit) ?? 0,
       total_tokens: total,
-      remaining_tokens: remaining(total, limit),
+      remaining_tokens: Math.max(0, (limit ?? total) - total),
       timestamp,
       ...{ id, kind, alert_level: level, scope: aiType ?? 'global' },
       ...{ window_kind: windowKind, window_start: windowStart },
     },
     timestamp,
   };
-}
-
-function remaining(total: number, limit: number | null): number | null {
-  return limit === null ? null : Math.max(0, limit - total);
 }
