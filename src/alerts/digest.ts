@@ -2,30 +2,11 @@ import { createHash } from 'node:crypto';
 import { LEVELS } from '../budget/levels.ts';
 import { count } from '../budget/tokens.ts';
 import { isoTime, utcMinute } from '../budget/windows.ts';
-import { incidentOf, type Alert, type AlertEvent, type AlertLevel } from '../ledger/alerts.ts';
-import { deliveryId } from './channel.ts';
+import { incidentOf, type AlertLevel } from '../ledger/alerts.ts';
+import { deliveryId, type Digest, type DigestEntry } from './channel.ts';
 import { messageOf } from './message.ts';
 
-/** Several alerts that are told in one message. Pure. */
-export interface Digest {
-  /** The same for every try that tells the same. */
-  readonly id: string;
-  /** When the newest of it happened, in ms. */
-  readonly atMs: number;
-  /** Each alert once, the gravest first, those that are over last; at most 50. */
-  readonly entries: readonly DigestEntry[];
-  /** How many alerts were raised, or are over, with those that are not listed. */
-  readonly raised: number;
-  readonly resolved: number;
-  /** How many alerts are not listed. */
-  readonly more: number;
-}
-
-export interface DigestEntry {
-  readonly alert: Alert;
-  /** `resolved` also for what began since the last digest. */
-  readonly event: AlertEvent;
-}
+/** Several alerts that are told in one message, and how it reads. Pure. */
 
 const LISTED = 50;
 

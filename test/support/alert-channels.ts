@@ -44,7 +44,7 @@ export function slackTo(url: string, runtime: Runtime): Channel {
   return slackChannel({ name: 'slack', url: new URL(url), allowPrivate: ['127.0.0.1'] }, runtime);
 }
 
-export function mailTo(smtp: URL): Channel {
+function mailTo(smtp: URL): Channel {
   return emailChannel({ name: 'mail', smtp, from: 't@example.com', to: ['o@example.com'] });
 }
 

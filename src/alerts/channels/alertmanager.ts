@@ -1,6 +1,6 @@
 import { isoTime } from '../../budget/windows.ts';
 import type { Alert, AlertEvent } from '../../ledger/alerts.ts';
-import type { Digest, DigestEntry } from '../digest.ts';
+import type { Digest, DigestEntry } from '../channel.ts';
 import { alertDocument } from '../document.ts';
 import { messageOf } from '../message.ts';
 

@@ -1,7 +1,7 @@
 import { createTransport } from 'nodemailer';
 import type { Alert, AlertEvent } from '../../ledger/alerts.ts';
-import { deliveryId, DeliveryError, type Channel } from '../channel.ts';
-import { digestMessage, type Digest } from '../digest.ts';
+import { deliveryId, DeliveryError, type Channel, type Digest } from '../channel.ts';
+import { digestMessage } from '../digest.ts';
 import { messageOf } from '../message.ts';
 import { htmlDigest, htmlMail, textDigest, textMail } from './mail.ts';
 

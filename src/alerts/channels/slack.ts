@@ -1,7 +1,7 @@
 import type { Alert, AlertEvent, AlertLevel } from '../../ledger/alerts.ts';
 import type { Runtime } from '../../platform/runtime.ts';
-import type { Channel } from '../channel.ts';
-import { digestMessage, type Digest } from '../digest.ts';
+import type { Channel, Digest } from '../channel.ts';
+import { digestMessage } from '../digest.ts';
 import { barText, messageOf } from '../message.ts';
 import { post, type Post } from './http.ts';
 
