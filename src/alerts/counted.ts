@@ -1,8 +1,9 @@
+import { levelAt } from '../budget/levels.ts';
 import { ownLimits, type Limits } from '../budget/limits.ts';
 import { count } from '../budget/tokens.ts';
-import { utcMinute, windowAt, windowText, type WindowKind } from '../budget/windows.ts';
+import { utcMinute, windowText, type WindowKind } from '../budget/windows.ts';
 import type { Alert, AlertLevel } from '../ledger/alerts.ts';
-import { numbersOf, type AlertState, type Signal, type SignalLevel } from './signal.ts';
+import { numbersOf, rowOf, type AlertState, type Signal, type SignalLevel } from './signal.ts';
 
 /** The kinds that count the tokens of a window: `level`, `ai-type` and `exhausted`. Pure. */
 
@@ -19,16 +20,20 @@ export function levelSignals(state: AlertState): Signal[] {
     if (threshold === null) return [];
     const counted = countedLevel(state, null, 'month', level, threshold);
     const { limit, percent, resetsAt } = counted.data;
-    const month = windowAt('month', state.nowMs).start;
+    const { month } = state.current;
     return {
       ...counted,
       mayComeAgain: () => true,
-      fact: `${(percent ?? 0).toFixed(2)} % of the ${count(limit ?? 0)} tokens of ${month} are used or held`,
-      effect: effectOfLevel(level, resetsAt, limits),
+      get fact() {
+        return `${(percent ?? 0).toFixed(2)} % of the ${count(limit ?? 0)} tokens of ${month.start} are used or held`;
+      },
+      get effect() {
+        return effectOfLevel(level, resetsAt, limits);
+      },
       command: 'tokenctl status',
     };
   });
-  return [{ kind: 'level', aiType: null, window: windowAt('month', state.nowMs), levels }];
+  return [{ kind: 'level', aiType: null, window: state.current.month, levels }];
 }
 
 /** What happens to requests at a level of the month. */
@@ -48,12 +53,18 @@ function effectOfLevel(level: AlertLevel, resetsAt: string, limits: Limits): str
   }
 }
 
+/** Whether every request is denied for the month, as its level tells. */
+export function isEmergency({ current, windows, limits, kinds }: AlertState): boolean {
+  const { used = 0, held = 0 } = rowOf(windows, null, current.month) ?? {};
+  return kinds.level && levelAt(used + held, limits) === 'emergency';
+}
+
 /** The day and the hour of all AI types. */
 export function exhaustedSignals(state: AlertState): Signal[] {
-  return [
-    signal(state, 'exhausted', null, 'day', [['critical', exhaustedAt(state.limits.daily)]]),
-    signal(state, 'exhausted', null, 'hour', [['warning', exhaustedAt(state.limits.hourly)]]),
-  ].flat();
+  return toldOnce(state, [
+    ...signal(state, 'exhausted', null, 'day', [['critical', exhaustedAt(state.limits.daily)]]),
+    ...signal(state, 'exhausted', null, 'hour', [['warning', exhaustedAt(state.limits.hourly)]]),
+  ]);
 }
 
 /** The windows of each AI type that has limits of its own. */
@@ -62,14 +73,31 @@ export function aiTypeSignals(state: AlertState): Signal[] {
   return Object.keys(limits.aiTypes).flatMap((aiType) => {
     const own = ownLimits(limits, aiType);
     if (own === null) return [];
-    return [
+    return toldOnce(state, [
       ...signal(state, 'ai-type', aiType, 'month', [
         ['warning', shareOf(own.monthly, limits.warning)],
         ['critical', exhaustedAt(own.monthly)],
       ]),
       ...signal(state, 'ai-type', aiType, 'day', [['critical', exhaustedAt(own.daily)]]),
       ...signal(state, 'ai-type', aiType, 'hour', [['warning', exhaustedAt(own.hourly)]]),
-    ];
+    ]);
+  });
+}
+
+/**
+ * What is denied already for a longer window, or for an emergency, is not raised for a shorter one too.
+ * @param signals of one scope, the longest window first
+ */
+function toldOnce(state: AlertState, signals: readonly Signal[]): Signal[] {
+  let denied = isEmergency(state);
+  return signals.map((each) => {
+    const levels = denied
+      ? each.levels.map((level) => ({ ...level, reached: 'no' as const }))
+      : each.levels;
+    denied ||= each.levels.some(
+      ({ reached, data }) => reached === 'yes' && data.threshold === exhaustedAt(data.limit),
+    );
+    return { ...each, levels };
   });
 }
 
@@ -96,7 +124,7 @@ function signal(
     threshold === null ? [] : [ownLevel(state, aiType, windowKind, level, threshold)],
   );
   if (levels.length === 0) return [];
-  return [{ kind, aiType, window: windowAt(windowKind, state.nowMs), levels }];
+  return [{ kind, aiType, window: state.current[windowKind], levels }];
 }
 
 function ownLevel(
@@ -108,18 +136,24 @@ function ownLevel(
 ): SignalLevel {
   const counted = countedLevel(state, aiType, windowKind, level, threshold);
   const { used, held, limit, percent, resetsAt } = counted.data;
-  const left = Math.max(0, (limit ?? 0) - used - held);
-  const window = windowText(windowKind, windowAt(windowKind, state.nowMs).start);
-  const whose = aiType === null ? 'the' : `${aiType}'s`;
-  const its = aiType === null ? '' : ` of ${aiType}`;
-  const exhausted = threshold === exhaustedAt(limit);
-  const which = left === 0 ? `every request${its}` : `requests${its} above ${count(left)} tokens`;
-  const denied = `${which} ${left === 0 ? 'is' : 'are'} denied until ${utcMinute(resetsAt)}`;
   return {
     ...counted,
     mayComeAgain: (over) => rearmed(over, counted),
-    fact: `${(percent ?? 0).toFixed(2)} % of ${whose} ${count(limit ?? 0)} tokens of the ${window} are used or held`,
-    effect: exhausted ? denied : `nothing is denied for it yet; ${count(left)} tokens are left`,
+    get fact() {
+      const window = windowText(windowKind, state.current[windowKind].start);
+      const whose = aiType === null ? 'the' : `${aiType}'s`;
+      return `${(percent ?? 0).toFixed(2)} % of ${whose} ${count(limit ?? 0)} tokens of the ${window} are used or held`;
+    },
+    get effect() {
+      const left = Math.max(0, (limit ?? 0) - used - held);
+      if (threshold !== exhaustedAt(limit)) {
+        return `nothing is denied for it yet; ${count(left)} tokens are left`;
+      }
+      const its = aiType === null ? '' : ` of ${aiType}`;
+      const which =
+        left === 0 ? `every request${its} is` : `requests${its} above ${count(left)} tokens are`;
+      return `${which} denied until ${utcMinute(resetsAt)}`;
+    },
     command: aiType === null ? 'tokenctl status' : `tokenctl status --ai-type ${aiType}`,
   };
 }

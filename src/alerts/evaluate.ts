@@ -1,6 +1,5 @@
 import type { AlertKind } from '../budget/alert-kinds.ts';
 import { LEVELS, type Level } from '../budget/levels.ts';
-import { windowAt } from '../budget/windows.ts';
 import type { Alert } from '../ledger/alerts.ts';
 import { aiTypeSignals, exhaustedSignals, levelSignals } from './counted.ts';
 import { burnRateSignals, denialSignals, overrunSignals, silenceSignals } from './measured.ts';
@@ -148,7 +147,7 @@ function endOf(state: AlertState, alerts: readonly Alert[]): IncidentChanges {
   const over = new Map<Alert, string>();
   for (const alert of alerts.filter((each) => each.state === 'raised')) {
     const { kind, windowKind, windowStart } = alert;
-    const ended = windowAt(windowKind, state.nowMs).start !== windowStart;
+    const ended = state.current[windowKind].start !== windowStart;
     const off = kind !== 'test' && !isOn(state, kind);
     over.set(alert, off ? 'it was switched off' : ended ? `the ${windowKind} has ended` : NO_LIMIT);
   }

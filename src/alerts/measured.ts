@@ -4,6 +4,7 @@ import { openSinceMs } from '../budget/quiet-hours.ts';
 import { count } from '../budget/tokens.ts';
 import { isoTime, utcMinute, windowAt, windowText } from '../budget/windows.ts';
 import type { WindowRow } from '../ledger/port.ts';
+import { isEmergency } from './counted.ts';
 import { numbersOf, rowOf, type AlertState, type Signal, type SignalLevel } from './signal.ts';
 
 /** The kinds that look at something beside a window's count: `denials`, `burn-rate`, `overrun` and `silence`. Pure. */
@@ -18,11 +19,11 @@ const CLEAR_PERCENT = 95;
 
 /** So many of this hour's requests were denied that it matters; null where not. */
 export function manyDenied({
-  nowMs,
+  current,
   windows,
   kinds,
-}: Pick<AlertState, 'nowMs' | 'windows' | 'kinds'>): { denied: number; requests: number } | null {
-  const row = rowOf(windows, null, windowAt('hour', nowMs));
+}: Pick<AlertState, 'current' | 'windows' | 'kinds'>): { denied: number; requests: number } | null {
+  const row = rowOf(windows, null, current.hour);
   if (row === undefined || kinds.denials === null) return null;
   const { denied } = row;
   const requests = row.requests + denied;
@@ -32,13 +33,14 @@ export function manyDenied({
 
 /** Many of the hour's requests were denied. It stays until the hour ends. */
 export function denialSignals(state: AlertState): Signal[] {
-  const window = windowAt('hour', state.nowMs);
+  const window = state.current.hour;
   const many = manyDenied(state);
   const { denied = 0, requests = 0 } = many ?? {};
   const { deniedMostBy: mostBy } = state;
   const level: SignalLevel = {
     level: 'warning',
-    reached: many === null ? 'no' : 'yes',
+    // In an emergency all are denied, which is told.
+    reached: many === null || isEmergency(state) ? 'no' : 'yes',
     overBecause: () => null,
     mayComeAgain: () => false,
     data: {
@@ -53,17 +55,17 @@ export function denialSignals(state: AlertState): Signal[] {
 }
 
 /** Whether an hour uses enough to be unusual, if others use less: only then its history is asked for. */
-export function isNotable(state: Pick<AlertState, 'nowMs' | 'windows' | 'limits'>): boolean {
-  const used = rowOf(state.windows, null, windowAt('hour', state.nowMs))?.used ?? 0;
+export function isNotable(state: Pick<AlertState, 'current' | 'windows' | 'limits'>): boolean {
+  const used = rowOf(state.windows, null, state.current.hour)?.used ?? 0;
   const { enforcedMonthly } = state.limits;
   return used * 100 > (enforcedMonthly ?? 0) * NEGLIGIBLE_PERCENT;
 }
 
 /** The hour uses far more than hours do. It is over when an hour has passed that does not. */
 export function burnRateSignals(state: AlertState): Signal[] {
-  const { nowMs, windows, hours, usualHour: usual, kinds } = state;
+  const { current, windows, hours, usualHour: usual, kinds } = state;
   const { times = Infinity } = kinds['burn-rate'] ?? {};
-  const hour = windowAt('hour', nowMs);
+  const { hour } = current;
   const used = rowOf(windows, null, hour)?.used ?? 0;
   const threshold = usual === null ? null : Math.floor(usual * times) + 1;
   const before = windowAt('hour', hour.startsAtMs - 1).start;
@@ -84,13 +86,13 @@ export function burnRateSignals(state: AlertState): Signal[] {
     effect: 'nothing is denied for it',
     command: 'tokenctl log --since 1h',
   };
-  return [{ kind: 'burn-rate', aiType: null, window: windowAt('day', nowMs), levels: [level] }];
+  return [{ kind: 'burn-rate', aiType: null, window: current.day, levels: [level] }];
 }
 
 /** At the rate of the last 24 hours the month passes its limit. Above warning the levels tell it. */
 export function overrunSignals(state: AlertState): Signal[] {
-  const { nowMs, limits, hours, sinceMs } = state;
-  const month = windowAt('month', nowMs);
+  const { nowMs, current, limits, hours, sinceMs } = state;
+  const { month } = current;
   const numbers = numbersOf(state, null, 'month');
   const { used, held, limit } = numbers;
   if (limit === null) return [];
@@ -144,5 +146,5 @@ export function silenceSignals(state: AlertState): Signal[] {
     effect: 'usage that is not logged is not counted',
     command: 'tokenctl log --limit 5',
   };
-  return [{ kind: 'silence', aiType: null, window: windowAt('month', nowMs), levels: [level] }];
+  return [{ kind: 'silence', aiType: null, window: state.current.month, levels: [level] }];
 }

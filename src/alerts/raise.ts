@@ -98,7 +98,8 @@ function* readState(
   const windows = windowsAt(nowMs);
   const isKnown = (kind: Alert['kind'], start: string): boolean =>
     known.some((alert) => alert.kind === kind && alert.windowStart === start);
-  const base = { ...snapshot, limits, kinds, resets: yield* newestResets(ops, windows) };
+  const resets = yield* newestResets(ops, windows);
+  const base = { ...snapshot, current: windows, limits, kinds, resets };
   const asksUsual =
     kinds['burn-rate'] !== null && !isKnown('burn-rate', windows.day.start) && isNotable(base);
   const asksDenials = manyDenied(base) !== null && !isKnown('denials', windows.hour.start);

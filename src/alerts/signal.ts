@@ -2,7 +2,7 @@ import type { AlertKind, AlertKindSettings } from '../budget/alert-kinds.ts';
 import { globalScopeLimits } from '../budget/decide.ts';
 import { percentUsed } from '../budget/levels.ts';
 import { ownLimits, type Limit, type Limits } from '../budget/limits.ts';
-import { isoTime, windowAt, type Window, type WindowKind } from '../budget/windows.ts';
+import { isoTime, type Window, type WindowKind } from '../budget/windows.ts';
 import type { Alert, AlertData, AlertLevel, NewestReset } from '../ledger/alerts.ts';
 import type { WindowRow } from '../ledger/port.ts';
 import type { Snapshot } from '../ledger/snapshot.ts';
@@ -12,6 +12,8 @@ export interface AlertState extends Pick<
   Snapshot,
   'nowMs' | 'windows' | 'hours' | 'sinceMs' | 'lastLogAtMs'
 > {
+  /** The windows that hold this instant. */
+  readonly current: Readonly<Record<WindowKind, Window>>;
   readonly limits: Limits;
   readonly kinds: AlertKindSettings;
   /** Of the current month, day and hour. */
@@ -52,11 +54,11 @@ const LIMIT_OF_WINDOW = { month: 'monthly', day: 'daily', hour: 'hourly' } as co
 
 /** The numbers of a window that lasts now. */
 export function numbersOf(
-  { nowMs, windows, limits, resets }: AlertState,
+  { current, windows, limits, resets }: AlertState,
   aiType: string | null,
   kind: WindowKind,
 ): Pick<AlertData, 'used' | 'held' | 'limit' | 'percent' | 'newestReset' | 'resetsAt'> {
-  const window = windowAt(kind, nowMs);
+  const window = current[kind];
   const { used, held } = rowOf(windows, aiType, window) ?? { used: 0, held: 0 };
   const own = aiType === null ? globalScopeLimits(limits) : ownLimits(limits, aiType);
   const limit: Limit = own?.[LIMIT_OF_WINDOW[kind]] ?? null;

@@ -36,7 +36,7 @@ export function parseAlertKinds({ kinds, file }: AlertKindInputs): AlertKindSett
     `an object, the keys are: ${ALERT_KINDS.join(', ')}`,
   );
   const onOff = (kind: AlertKind): boolean => {
-    const value = all[kind] ?? true;
+    const value = all[kind] === undefined ? true : all[kind];
     if (typeof value === 'boolean') return value;
     throw invalidInput(place(kind), 'must be true or false');
   };
@@ -69,7 +69,7 @@ function withNumber<Key extends string>(
   problem: (value: number) => string | null,
 ): Readonly<Record<Key, number>> | null {
   const usual = USUAL_ALERT_KINDS[kind] as Readonly<Record<Key, number>>;
-  const value = all[kind] ?? true;
+  const value = all[kind] === undefined ? true : all[kind];
   if (value === true) return usual;
   if (value === false) return null;
   const accepted = `true, false or { "${key}": ${String(usual[key])} }`;

@@ -6,7 +6,7 @@ import { USUAL_ALERT_KINDS, type AlertKindSettings } from '../../src/budget/aler
 import { LEVELS, levelAt } from '../../src/budget/levels.ts';
 import { resolveLimits, type Settings } from '../../src/budget/limits.ts';
 import { parseQuietHours } from '../../src/budget/quiet-hours.ts';
-import { windowAt, type WindowKind } from '../../src/budget/windows.ts';
+import { windowAt, windowsAt, type WindowKind } from '../../src/budget/windows.ts';
 import type { Alert, AlertLevel, NewestReset } from '../../src/ledger/alerts.ts';
 import type { WindowRow } from '../../src/ledger/port.ts';
 
@@ -55,6 +55,7 @@ function at(given: Given): AlertState {
   const kinds = ['month', 'day', 'hour'] as const;
   return {
     nowMs,
+    current: windowsAt(nowMs),
     windows: [
       ...kinds.map((kind) => row(null, kind, nowMs, given[kind] ?? {})),
       ...kinds.map((kind) => row('imperium', kind, nowMs, imperium[kind] ?? {})),
@@ -316,9 +317,22 @@ describe('a day or an hour that is exhausted', () => {
     ['has held most of it', { day: { used: 19_000, held: 900 } }, ['wait exhausted critical']],
     ['is an hour', { hour: { used: 1_981 } }, ['raise exhausted warning']],
     [
-      'are both, each by itself',
+      'are both: the longer one says it',
       { day: { used: 20_000 }, hour: { used: 2_000 } },
-      ['raise exhausted critical', 'raise exhausted warning'],
+      ['raise exhausted critical'],
+    ],
+    [
+      'are both, the day by holds alone',
+      { day: { used: 19_000, held: 900 }, hour: { used: 2_000 } },
+      ['raise exhausted warning', 'wait exhausted critical'],
+    ],
+    [
+      'is in an emergency, which says it',
+      {
+        ...{ limits: { ...limits, enforcedMonthly: 20_000 }, kinds: { overrun: false } },
+        ...{ month: { used: 20_000 }, day: { used: 20_000 }, hour: { used: 2_000, denied: 99 } },
+      },
+      ['raise emergency'],
     ],
     ['is off', { day: { used: 20_000 }, kinds: { exhausted: false } }, []],
     ['has no limit', { limits: OFF, day: { used: 20_000 } }, []],
@@ -407,6 +421,11 @@ describe("an AI type's own limit", () => {
     ['the month exhausted', { imperium: { month: { used: 991 } } }, ['raise ai-type critical']],
     ['the day', { imperium: { day: { used: 496 } } }, ['raise ai-type critical']],
     ['the hour', { imperium: { hour: { used: 100 } } }, ['raise ai-type warning']],
+    [
+      'the day and the hour',
+      { imperium: { day: { used: 500 }, hour: { used: 100 } } },
+      ['raise ai-type critical'],
+    ],
     ['held', { imperium: { hour: { held: 100 } } }, ['wait ai-type warning']],
     ['all tokens of others', { month: { used: 5_000 }, day: { used: 5_000 } }, []],
     ['none', { aiTypes: {}, imperium: { month: { used: 1_000 } } }, []],

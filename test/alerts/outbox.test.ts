@@ -4,6 +4,7 @@ import type { Channel } from '../../src/alerts/channel.ts';
 import { emailChannel } from '../../src/alerts/channels/email.ts';
 import { slackChannel } from '../../src/alerts/channels/slack.ts';
 import { webhookChannel } from '../../src/alerts/channels/webhook.ts';
+import type { AlertDocument } from '../../src/alerts/document.ts';
 import { Postman } from '../../src/alerts/postman.ts';
 import type { App } from '../../src/app.ts';
 import { USUAL_ALERT_KINDS } from '../../src/budget/alert-kinds.ts';
@@ -172,6 +173,57 @@ describe.each(DATABASES)('the outbox on %s', (kind) => {
     expect(web.taken.map(({ headers }) => String(headers['webhook-id']).slice(37))).toEqual([
       ...['raised', 'resolved'],
     ]);
+  });
+
+  it('tells that an incident is over after all that began, also what had to be tried again', async () => {
+    const budget = await openBudget(kind, { global });
+    const { app, clock } = budget;
+    const web = await httpReceiver();
+    const postman = new Postman([hook(web, clock)], clock);
+    const told = (): string[] =>
+      web.taken.map(({ body }) => {
+        const { type, data } = JSON.parse(body) as { type: string; data: AlertDocument };
+        expect(data.incident).toBe(first.id);
+        return `${type} ${data.level}`;
+      });
+    web.answer = () => ({ status: 503 });
+    await use(budget, 850);
+    await check(app, postman);
+    const first = (await app.alerts()).alerts[0]!;
+    web.answer = () => ({ status: 200 });
+    await use(budget, 140);
+    await check(app, postman);
+    await resetMonth(app);
+    await check(app, postman);
+    expect(told()).toEqual(['alert.raised emergency']);
+    clock.advance(60_000);
+    await check(app, postman);
+    expect(told()).toEqual([
+      ...['alert.raised emergency', 'alert.raised warning', 'alert.resolved emergency'],
+    ]);
+  });
+
+  it('tells by night that an emergency is over, and in the morning nothing that began before', async () => {
+    const budget = await openBudget(kind, { global, start: '2025-06-15T22:00:00Z' });
+    const { app, clock } = budget;
+    const web = await httpReceiver();
+    const quietAt = (atMs: number): boolean => atMs < Date.parse('2025-06-16T06:00:00Z');
+    const postman = new Postman([{ ...hook(web, clock), quietAt }], clock);
+    const told = (): string[] =>
+      web.taken.map(({ body }) => {
+        const { type, data } = JSON.parse(body) as { type: string; data: AlertDocument };
+        return `${type} ${data.level}`;
+      });
+    for (const used of [850, 140]) {
+      await use(budget, used);
+      await check(app, postman);
+    }
+    await resetMonth(app);
+    await check(app, postman);
+    expect(told()).toEqual(['alert.raised emergency', 'alert.resolved emergency']);
+    clock.set('2025-06-16T06:00:00Z');
+    await check(app, postman);
+    expect(told()).toHaveLength(2);
   });
 
   it('is not held up by a channel that does not answer, nor is the monitor', async () => {

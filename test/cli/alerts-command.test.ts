@@ -5,7 +5,7 @@ import type { AlertsDocument } from '../../src/cli/views/alerts.ts';
 import type { DatabaseTarget } from '../../src/config/database.ts';
 import { sql } from '../support/budget.ts';
 import { temporaryCli, type Cli, type CliResult } from '../support/cli.ts';
-import { DATABASES, migratedDatabase } from '../support/databases.ts';
+import { DATABASES, migratedDatabase, MONTH_ALONE } from '../support/databases.ts';
 import { grantAsDocumented } from '../support/privileges.ts';
 import { httpReceiver, smtpReceiver, type HttpReceiver } from '../support/receivers.ts';
 import { startCli } from '../support/running-cli.ts';
@@ -46,7 +46,7 @@ describe.each(DATABASES)('tokenctl alerts on %s', (kind) => {
     JSON.parse((await alerts('--json')).stdout) as AlertsDocument;
 
   beforeEach(async () => {
-    target = await migratedDatabase(kind);
+    target = await migratedDatabase(kind, undefined, MONTH_ALONE);
   });
 
   it('shows what was raised, told and given up; retry and ack take care of it', async () => {
@@ -148,7 +148,11 @@ describe('tokenctl alerts test', () => {
     expect(document).toMatchObject({
       channels: [
         { channel: 'hook', ok: true, error: null },
-        { channel: 'slack', ok: false, error: 'it answered 404: no_service' },
+        {
+          channel: 'slack',
+          ok: false,
+          error: expect.stringMatching(/^it answered 404: no_service \(/) as string,
+        },
         { channel: 'mail', ok: true, error: null },
       ],
     });
@@ -162,7 +166,7 @@ describe('tokenctl alerts test', () => {
   });
 
   it('and a monitor refuse a channel that can not be used; status goes on', async () => {
-    const target = await migratedDatabase('sqlite');
+    const target = await migratedDatabase('sqlite', undefined, MONTH_ALONE);
     const config = configured({ type: 'slack', name: 'slack', url: { env: 'SLACK' } });
     for (const args of [
       ['alerts', 'test'],
@@ -194,7 +198,7 @@ describe('tokenctl alerts silence', () => {
 
 describe('the roles of docs/database.md', () => {
   it('let an operator take care of alerts, a monitor heed silences, and a screen look', async () => {
-    const target = await migratedDatabase('postgresql');
+    const target = await migratedDatabase('postgresql', undefined, MONTH_ALONE);
     const urlOf = await grantAsDocumented(target);
     const receiver = await httpReceiver();
     await use(target, 133_000);

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { DatabaseTarget } from '../../src/config/database.ts';
 import { sql } from '../support/budget.ts';
 import { temporaryCli, type Cli } from '../support/cli.ts';
-import { DATABASES, migratedDatabase } from '../support/databases.ts';
+import { DATABASES, migratedDatabase, MONTH_ALONE } from '../support/databases.ts';
 import { grantAsDocumented } from '../support/privileges.ts';
 import { startInPty } from '../support/pty.ts';
 import { startCli } from '../support/running-cli.ts';
@@ -32,7 +32,7 @@ function use(target: DatabaseTarget, tokens: number): Promise<unknown> {
 
 describe.each(DATABASES)('alerts of the monitor on %s', (kind) => {
   it('are raised once, on the console and in the alert log, and again after a reset', async () => {
-    const target = await migratedDatabase(kind);
+    const target = await migratedDatabase(kind, undefined, MONTH_ALONE);
     await use(target, 133_000);
     const check = () => cli.run(['monitor', '--once', '--json', '--database', target.url]);
     const first = await check();
@@ -58,7 +58,7 @@ describe.each(DATABASES)('alerts of the monitor on %s', (kind) => {
   });
 
   it('are raised while it runs, a line a check', async () => {
-    const target = await migratedDatabase(kind);
+    const target = await migratedDatabase(kind, undefined, MONTH_ALONE);
     const running = startCli(cli, ['monitor', '--interval', '1', '--database', target.url]);
     await running.prints('stdout', 'OK  0.00 %');
     await use(target, 112_000);
@@ -70,7 +70,7 @@ describe.each(DATABASES)('alerts of the monitor on %s', (kind) => {
 });
 
 it('an alert breaks between words on a terminal', async () => {
-  const target = await migratedDatabase('sqlite');
+  const target = await migratedDatabase('sqlite', undefined, MONTH_ALONE);
   await use(target, 133_000);
   const args = ['monitor', '--once', '--database', target.url];
   const pty = startInPty(args, { home: cli.home, cols: 60, rows: 24 });
@@ -82,7 +82,7 @@ it('an alert breaks between words on a terminal', async () => {
 
 describe('the alert log', () => {
   it('is put elsewhere by the environment or the configuration', async () => {
-    const target = await migratedDatabase('sqlite');
+    const target = await migratedDatabase('sqlite', undefined, MONTH_ALONE);
     await use(target, 112_000);
     const check = (args: string[], env: Record<string, string> = {}) =>
       cli.run(['monitor', '--once', '--database', target.url, ...args], { env });
@@ -112,7 +112,7 @@ describe('the alert log', () => {
   });
 
   it('that can not be written is said, and tried again later', async () => {
-    const target = await migratedDatabase('sqlite');
+    const target = await migratedDatabase('sqlite', undefined, MONTH_ALONE);
     await use(target, 112_000);
     const inTheWay = join(cli.home, 'file');
     writeFileSync(inTheWay, '');
@@ -128,7 +128,7 @@ describe('the alert log', () => {
 
 describe('the privileges of docs/database.md', () => {
   it('let a monitor raise alerts, and a screen look', async () => {
-    const target = await migratedDatabase('postgresql');
+    const target = await migratedDatabase('postgresql', undefined, MONTH_ALONE);
     await use(target, 112_000);
     const urlOf = await grantAsDocumented(target);
     const run = (role: string, ...args: string[]) =>

@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { DatabaseTarget } from '../../src/config/database.ts';
 import { sql } from '../support/budget.ts';
 import { temporaryCli, type Cli } from '../support/cli.ts';
-import { DATABASES, migratedDatabase } from '../support/databases.ts';
+import { DATABASES, migratedDatabase, MONTH_ALONE } from '../support/databases.ts';
 import { startProxy } from '../support/postgres-proxy.ts';
 import { until } from '../support/processes.ts';
 import { startCli, type RunningCli } from '../support/running-cli.ts';
@@ -176,7 +176,7 @@ describe("the journal's priorities", () => {
   }
 
   it('stand before each line, by what it says', async () => {
-    const target = await migratedDatabase('sqlite');
+    const target = await migratedDatabase('sqlite', undefined, MONTH_ALONE);
     const check = () => journal(['monitor', '--once', '--database', target.url], 'its own');
     const use = (tokens: number) =>
       sql(

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { openApp, migrateDatabase, type App } from '../../src/app.ts';
+import type { Settings } from '../../src/budget/limits.ts';
 import type { DatabaseTarget } from '../../src/config/database.ts';
 import { parseDatabase } from '../../src/config/database.ts';
 import { systemRuntime, type Runtime } from '../../src/platform/runtime.ts';
@@ -22,13 +23,17 @@ export async function emptyDatabase(
   return parseDatabase(url, 'test', 'flag', '/');
 }
 
+/** Limits of the month alone. */
+export const MONTH_ALONE: Settings = { global: { daily: 'off', hourly: 'off' }, aiTypes: {} };
+
 /** A migrated database of its own. */
 export async function migratedDatabase(
   kind: DatabaseName,
   runtime: Runtime = systemRuntime,
+  firstSettings: Settings | null = null,
 ): Promise<DatabaseTarget> {
   const target = await emptyDatabase(kind);
-  await migrateDatabase({ target, runtime, dryRun: false, firstSettings: null });
+  await migrateDatabase({ target, runtime, dryRun: false, firstSettings });
   return target;
 }
 
