@@ -18,6 +18,31 @@ export interface Channel {
    * @throws DeliveryError, or anything else, when it could not be told
    */
   send(alert: Alert, event: AlertEvent): Promise<void>;
+  /** How long all but emergencies wait for each other, in ms; absent is not at all. */
+  readonly digestMs?: number;
+  /** Tells several at once, as `send` tells one; absent where it can't. */
+  sendDigest?(digest: Digest): Promise<void>;
+}
+
+/** Several alerts that are told in one message. */
+export interface Digest {
+  /** The same for every try that tells the same. */
+  readonly id: string;
+  /** When the newest of it happened, in ms. */
+  readonly atMs: number;
+  /** Each alert once, the gravest first, those that are over last; at most 50. */
+  readonly entries: readonly DigestEntry[];
+  /** How many alerts were raised, or are over, with those that are not listed. */
+  readonly raised: number;
+  readonly resolved: number;
+  /** How many alerts are not listed. */
+  readonly more: number;
+}
+
+export interface DigestEntry {
+  readonly alert: Alert;
+  /** `resolved` also for what began since the last digest. */
+  readonly event: AlertEvent;
 }
 
 /** Why something could not be told, and whether it helps to try again. */

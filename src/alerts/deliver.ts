@@ -1,15 +1,20 @@
 import { LEVELS } from '../budget/levels.ts';
 import { isSilent } from '../ledger/alert-care.ts';
+import { takeDigest } from '../ledger/alert-digest.ts';
 import {
   endDelivery,
   takeDeliveries,
   type Alert,
   type AlertEvent,
+  type Delivery,
   type TryPauses,
 } from '../ledger/alerts.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import type { Operations } from '../ledger/port.ts';
+import type { Step } from '../ledger/steps.ts';
 import type { Runtime } from '../platform/runtime.ts';
 import { DeliveryError, type Channel } from './channel.ts';
+import { digestOf } from './digest.ts';
 import type { Routes } from './raise.ts';
 
 /** Deliveries of one channel in a row, at most; the next check goes on. */
@@ -57,8 +62,8 @@ export interface DeliverOptions {
 }
 
 /**
- * Delivers what waits in the outbox for a channel, at least once: a delivery is taken, told, and then
- * marked; one whose process dies in between is due again after its pause.
+ * Delivers what waits in the outbox for a channel, at least once: a delivery, or those of a digest, is
+ * taken, told, and then marked; one whose process dies in between is due again after its pause.
  * @throws ledger_unavailable
  */
 export async function deliverAlerts(
@@ -76,28 +81,49 @@ export async function deliverAlerts(
     longestMs: LONGEST_WAIT_MS,
   };
   for (let count = 0; count < AT_ONCE && signal?.aborted !== true; count += 1) {
-    // One by one: what is taken and not told yet would be due again while the ones before it are slow.
-    const [delivery] = await ledger.write(function* (ops) {
+    const deliveries = await ledger.write(function* (ops) {
       if (heedSilence && (yield* isSilent(ops))) return [];
-      const quiet = channel.quietAt?.(ops.nowMs) ?? false;
-      return yield* takeDeliveries(ops, channel.name, 1, pauses, quiet);
+      return yield* takeMessage(ops, channel, pauses);
     });
-    if (delivery === undefined) break;
-    const problem = await channel.send(delivery.alert, delivery.event).then(
+    const [first] = deliveries;
+    if (first === undefined) break;
+    const problem = await tell(channel, deliveries).then(
       () => null,
       (thrown: unknown) => asDeliveryError(thrown),
     );
-    const last = problem !== null && (problem.final || delivery.tries >= MAX_TRIES);
+    const last = problem !== null && (problem.final || first.tries >= MAX_TRIES);
     await ledger.write(function* (ops) {
-      if (problem === null) return yield* endDelivery(ops, delivery, null);
-      const { message: error, retryAfterMs } = problem;
-      const notBeforeMs =
-        retryAfterMs === null ? null : ops.nowMs + Math.min(retryAfterMs, LONGEST_PAUSE_MS);
-      yield* endDelivery(ops, delivery, { error, last, notBeforeMs });
+      const failure = problem === null ? null : { ...failureOf(problem, ops.nowMs), last };
+      for (const delivery of deliveries) yield* endDelivery(ops, delivery, failure);
     });
     if (problem !== null) failed.push({ channel: channel.name, error: problem.message, last });
   }
   return failed;
+}
+
+/**
+ * What the next message tells: one delivery, or those of a digest. Not more: what is taken and not told
+ * yet would be due again while the messages before it are slow.
+ */
+function* takeMessage(ops: Operations, channel: Channel, pauses: TryPauses): Step<Delivery[]> {
+  const { name, digestMs } = channel;
+  const quiet = channel.quietAt?.(ops.nowMs) ?? false;
+  const one = yield* takeDeliveries(ops, name, 1, pauses, quiet || digestMs !== undefined);
+  if (one.length > 0 || quiet || digestMs === undefined) return one;
+  return yield* takeDigest(ops, name, digestMs, pauses);
+}
+
+/** A digest of one is an alert as any other. */
+function tell(channel: Channel, deliveries: readonly Delivery[]): Promise<void> {
+  const [one, another] = deliveries;
+  if (one !== undefined && another === undefined) return channel.send(one.alert, one.event);
+  if (channel.sendDigest !== undefined) return channel.sendDigest(digestOf(deliveries));
+  throw new Error(`the channel ${channel.name} can't tell a digest`);
+}
+
+function failureOf({ message: error, retryAfterMs }: DeliveryError, nowMs: number) {
+  const waitMs = retryAfterMs === null ? null : Math.min(retryAfterMs, LONGEST_PAUSE_MS);
+  return { error, notBeforeMs: waitMs === null ? null : nowMs + waitMs };
 }
 
 function asDeliveryError(problem: unknown): DeliveryError {

@@ -25,10 +25,10 @@ export function messageOf(alert: Alert, event: AlertEvent): Message {
   const document = alertDocument(alert);
   const { level, window, effect, command, topAiTypes } = document;
   const over = event === 'resolved';
-  // Once it is over its reader wants the counts of now.
+  // Once it is over its reader wants the counts of now; rates and spenders are of when it was raised.
   const { used, held, limit, percent } = (over ? document.atEnd : null) ?? document;
   const usedShare = limit === null ? null : Math.min(100, percentUsed(used, limit) ?? 0);
-  const rate = document.tokensPerHour;
+  const rate = over ? null : document.tokensPerHour;
   const facts: [string, string | null][] = [
     ['Level', over ? `resolved (was ${level})` : level],
     ['Scope', whoseOf(document)],
@@ -39,7 +39,7 @@ export function messageOf(alert: Alert, event: AlertEvent): Message {
     ['Held', count(held)],
     ['Limit', limit === null ? null : count(limit)],
     ['Burn rate', rate === null ? null : `${count(rate)} tokens/h`],
-    ['Limit reached', time(document.limitReachedAt)],
+    ['Limit reached', over ? null : time(document.limitReachedAt)],
     ['Resets', time(window.resetsAt)],
     ['Raised', time(document.raisedAt)],
     ['Resolved', time(document.resolvedAt)],
@@ -49,7 +49,7 @@ export function messageOf(alert: Alert, event: AlertEvent): Message {
     title: `${alert.kind === 'test' ? 'TEST: ' : ''}${name}: ${matterOf(document, percent)}, ${whoseOf(document)}`,
     summary: over ? summaryAtEnd(document) : document.message,
     facts: facts.flatMap(([key, value]) => (value === null ? [] : [[key, value] as const])),
-    spenders: topAiTypes.map(
+    spenders: (over ? [] : topAiTypes).map(
       (each) => `${each.aiType}: ${count(each.tokens)} (${percentOf(each.percent)})`,
     ),
     effect: sentence(over ? effectAtEnd(document) : (effect ?? document.message)),

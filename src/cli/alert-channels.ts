@@ -12,23 +12,37 @@ import { hang } from './views/text.ts';
 /** The alert log's name, in the user's data directory unless it is put elsewhere. */
 const ALERT_LOG = 'token_usage_alerts.json';
 
+/** How long it may become unless the configuration says so, in bytes. */
+const MAX_BYTES = 10 * 1_024 * 1_024;
+
+export interface AlertLog {
+  readonly path: string;
+  /** A line that would make it longer begins a new file. */
+  readonly maxBytes: number;
+}
+
 const LEAD = 'tokenctl: ';
 
 /** The channels that every monitor tells by itself: its console, and the alert log. */
-export async function ownChannels(alertLog: string, output: Output): Promise<Channel[]> {
+export async function ownChannels(
+  { path, maxBytes }: AlertLog,
+  output: Output,
+): Promise<Channel[]> {
   const { fileChannel } = await import('../alerts/channels/file.ts');
-  return [consoleChannel(output), fileChannel(alertLog)];
+  return [consoleChannel(output), fileChannel(path, maxBytes)];
 }
 
 /**
  * TOKENCTL_ALERTS_FILE, else the configuration's `alerts.file`, else in the user's data directory.
  * @throws invalid_input
  */
-export async function alertLogOf(context: CommandContext): Promise<string> {
+export async function alertLogOf(context: CommandContext): Promise<AlertLog> {
   const { environment, directory, dataDirectory } = context.host;
+  const { alertFile, alertFileMaxBytes } = await configOf(context);
   const named = environment['TOKENCTL_ALERTS_FILE']?.trim() ?? '';
-  if (named !== '') return resolve(directory, named);
-  return (await configOf(context)).alertFile ?? join(dataDirectory, ALERT_LOG);
+  const path =
+    named === '' ? (alertFile ?? join(dataDirectory, ALERT_LOG)) : resolve(directory, named);
+  return { path, maxBytes: alertFileMaxBytes ?? MAX_BYTES };
 }
 
 /** The channels of the configuration. @throws invalid_input for one that can't be used */
@@ -45,11 +59,12 @@ export async function configuredChannels(context: CommandContext): Promise<Chann
 }
 
 async function channelOf(settings: ChannelSettings, runtime: Runtime): Promise<Channel> {
-  const { minLevel, kinds, quietHours } = settings;
+  const { minLevel, kinds, quietHours, digestMinutes } = settings;
   return {
     ...(await senderOf(settings, runtime)),
     minLevel,
     ...(kinds === null ? {} : { kinds }),
+    ...(digestMinutes === null ? {} : { digestMs: digestMinutes * 60_000 }),
     quietAt: (atMs) => quietHours !== null && isQuiet(quietHours, atMs),
   };
 }

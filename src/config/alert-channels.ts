@@ -23,6 +23,7 @@ const common = {
   quietHours: z.optional(
     z.strictObject({ from: z.string(), to: z.string(), tz: z.optional(z.string()) }),
   ),
+  digestMinutes: z.optional(z.number()),
 };
 const url = z.union([z.string(), reference]);
 const allowPrivate = z.optional(z.array(z.string()));
@@ -44,6 +45,7 @@ const SCHEMAS = {
     smtp: url,
     from: z.string(),
     to: z.union([z.string(), z.array(z.string())]),
+    allowPrivate,
   }),
 };
 type Type = keyof typeof SCHEMAS;
@@ -61,6 +63,8 @@ interface CommonSettings {
   /** Null is every kind. */
   readonly kinds: readonly (typeof ALERT_KINDS)[number][] | null;
   readonly quietHours: QuietHours | null;
+  /** How long all but emergencies wait for each other, in minutes from 1 to 1440; null is not at all. */
+  readonly digestMinutes: number | null;
 }
 
 interface HttpSettings extends CommonSettings {
@@ -86,6 +90,8 @@ interface EmailSettings extends CommonSettings {
   readonly smtp: URL;
   readonly from: string;
   readonly to: readonly string[];
+  /** Hosts that are spoken to without encryption where they offer none. */
+  readonly allowPrivate: readonly string[];
 }
 
 /** A channel with its secrets. Never to be shown. */
@@ -132,6 +138,13 @@ function parseChannel(raw: unknown, place: Place, inputs: ChannelInputs): Channe
       if (format !== undefined && template !== null) {
         throw invalidInput(place('template'), 'stands beside format', 'leave one of them out');
       }
+      if (base.digestMinutes !== null && template !== null) {
+        throw invalidInput(
+          place('digestMinutes'),
+          'stands beside template, which has the values of one alert alone',
+          'leave one of them out',
+        );
+      }
       return {
         ...base,
         type: 'webhook',
@@ -152,6 +165,9 @@ function parseChannel(raw: unknown, place: Place, inputs: ChannelInputs): Channe
       if (typeof data.smtp === 'string' && smtp.password !== '') {
         throw invalidInput(place('smtp'), 'holds a password', REFERENCE);
       }
+      if (smtp.search !== '' || smtp.hash !== '' || smtp.pathname.length > 1) {
+        throw invalidInput(place('smtp'), 'has more than a user, a password, a host and a port');
+      }
       const to = typeof data.to === 'string' ? [data.to] : data.to;
       if (to.length === 0) throw invalidInput(place('to'), 'names nobody');
       return {
@@ -160,13 +176,14 @@ function parseChannel(raw: unknown, place: Place, inputs: ChannelInputs): Channe
         smtp,
         from: address(data.from, place('from')),
         to: to.map((each) => address(each, place('to'))),
+        allowPrivate: hostsOf(data.allowPrivate),
       };
     }
   }
 }
 
 function commonSettings(
-  { name, minLevel = 'warning', kinds, quietHours }: z.infer<(typeof SCHEMAS)[Type]>,
+  { name, minLevel = 'warning', kinds, quietHours, digestMinutes }: z.infer<(typeof SCHEMAS)[Type]>,
   place: Place,
 ): CommonSettings {
   if (!/^[a-z0-9][a-z0-9_.-]{0,49}$/.test(name) || name === 'console' || name === 'file') {
@@ -179,7 +196,28 @@ function commonSettings(
     quietHours === undefined
       ? null
       : parseQuietHours((key) => place(`quietHours.${key}`), quietHours);
-  return { place, name, minLevel, kinds: kinds ?? null, quietHours: hours };
+  if (digestMinutes !== undefined && !isDigest(digestMinutes)) {
+    throw invalidInput(
+      place('digestMinutes'),
+      `must be a whole number from 1 to ${String(LONGEST_DIGEST)}`,
+      'leave it out to be told of each at once',
+    );
+  }
+  return {
+    ...{ place, name, minLevel, kinds: kinds ?? null, quietHours: hours },
+    digestMinutes: digestMinutes ?? null,
+  };
+}
+
+/** A day. */
+const LONGEST_DIGEST = 1_440;
+
+function isDigest(minutes: number): boolean {
+  return Number.isInteger(minutes) && minutes >= 1 && minutes <= LONGEST_DIGEST;
+}
+
+function hostsOf(hosts: readonly string[] | undefined): string[] {
+  return (hosts ?? []).map((host) => host.toLowerCase());
 }
 
 function httpSettings(
@@ -191,7 +229,7 @@ function httpSettings(
   if (parsed.username !== '' || parsed.password !== '') {
     throw invalidInput(place('url'), 'holds a user or password, which would not be sent');
   }
-  const allowed = (hosts ?? []).map((host) => host.toLowerCase());
+  const allowed = hostsOf(hosts);
   if (parsed.protocol === 'http:' && !allowed.includes(parsed.hostname)) {
     throw invalidInput(
       place('url'),
@@ -280,6 +318,7 @@ function problemOf(issue: z.core.$ZodIssue | undefined, type: Type, place: Place
 
 const WORDS: Readonly<Record<string, string>> = {
   string: 'text',
+  number: 'a number',
   array: 'a list',
   object: 'an object',
   record: 'an object',

@@ -9,6 +9,8 @@ export interface Config {
   readonly estimator: EstimatorName | null;
   /** Where the alert log is, as a whole path. */
   readonly alertFile: string | null;
+  /** How long the alert log may become, in bytes. */
+  readonly alertFileMaxBytes: number | null;
   /** The alert channels, which are not checked yet (alert-channels.ts), and the file that has them. */
   readonly alertChannels: { readonly channels: readonly unknown[]; readonly file: string } | null;
   /** Which kinds of alerts are raised, not checked yet (alert-kinds.ts), and the file that says so. */
@@ -36,7 +38,7 @@ export async function loadConfig(places: ConfigPlaces): Promise<Config> {
       : [resolve(directory, named)];
   let config: Config = {
     ...{ database: null, estimator: null },
-    ...{ alertFile: null, alertChannels: null, alertKinds: null },
+    ...{ alertFile: null, alertFileMaxBytes: null, alertChannels: null, alertKinds: null },
   };
   for (const file of files) {
     const text = read(file);
@@ -53,6 +55,7 @@ export async function loadConfig(places: ConfigPlaces): Promise<Config> {
       alertFile:
         config.alertFile ??
         (alerts?.file === undefined ? null : resolve(dirname(file), alerts.file)),
+      alertFileMaxBytes: config.alertFileMaxBytes ?? alerts?.maxFileBytes ?? null,
       alertChannels:
         config.alertChannels ??
         (alerts?.channels === undefined ? null : { channels: alerts.channels, file }),

@@ -2,9 +2,14 @@ import * as z from 'zod/mini';
 import { invalidInput } from '../budget/errors.ts';
 import { ESTIMATORS } from '../budget/estimate.ts';
 
+/** So that a rotation never removes what was just written. */
+const MIN_FILE_BYTES = 65_536;
+
 const alerts = z.strictObject({
   /** The alert log; a relative path starts at the configuration file's directory. */
   file: z.optional(z.string()),
+  /** A line that would make the alert log longer begins a new file. */
+  maxFileBytes: z.optional(z.int().check(z.gte(MIN_FILE_BYTES))),
   /** Checked by who uses them (alert-channels.ts). */
   channels: z.optional(z.array(z.unknown())),
   /** Checked by who uses them (alert-kinds.ts). */
@@ -43,6 +48,10 @@ export function parseConfigFile(text: string, file: string): ConfigFile {
   if (key === '') throw invalidInput(file, 'must be an object', `the keys are: ${keys}`);
   if (key === 'alerts.channels') {
     throw invalidInput(`${key} in ${file}`, 'must be a list of channels');
+  }
+  if (key === 'alerts.maxFileBytes') {
+    const least = String(MIN_FILE_BYTES);
+    throw invalidInput(`${key} in ${file}`, `must be a whole number of bytes, at least ${least}`);
   }
   if (key === 'estimator') {
     throw invalidInput(`${key} in ${file}`, `must be one of ${ESTIMATORS.join(', ')}`);

@@ -138,7 +138,7 @@ export interface SqlAlert {
   resolved_at_ms: number | null;
 }
 
-interface SqlDelivery extends SqlAlert {
+export interface SqlDelivery extends SqlAlert {
   event: AlertEvent;
   channel: string;
   tries: number;
@@ -323,13 +323,20 @@ export function* takeDeliveries(
   const rows = yield* step(ops.query<SqlDelivery>(SQL.due, asked));
   const taken: Delivery[] = [];
   for (const row of rows) {
-    const tries = row.tries + 1;
-    const { id, event } = row;
-    const nextTryAtMs = now + pauses.after(tries);
-    yield* step(ops.query(SQL.take, { id, event, channel, nextTryAtMs }));
-    taken.push({ alert: toAlert(row), event, channel, tries, nextTryAtMs });
+    taken.push(yield* takeDelivery(ops, row, now + pauses.after(row.tries + 1)));
   }
   return taken;
+}
+
+/** Takes one. @param nextTryAtMs when it is due again unless it is ended before */
+export function* takeDelivery(
+  ops: Operations,
+  row: SqlDelivery,
+  nextTryAtMs: number,
+): Step<Delivery> {
+  const { id, event, channel } = row;
+  yield* step(ops.query(SQL.take, { id, event, channel, nextTryAtMs }));
+  return { alert: toAlert(row), event, channel, tries: row.tries + 1, nextTryAtMs };
 }
 
 /** Ends a try: null is a success; an error leaves it to be tried again unless it was the last. */

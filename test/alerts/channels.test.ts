@@ -279,6 +279,12 @@ describe('Slack', () => {
     expect(error).toMatchObject({ final, retryAfterMs: answer.status === 429 ? 30_000 : null });
     expect(error.message).toContain(answer.body);
     expect(error.message).not.toContain('token');
+    // A reader who knows none of Slack's words learns what to do.
+    if (answer.status === 404) {
+      expect(error.message).toBe(
+        'it answered 404: no_service (the webhook was switched off; make a new one and set its URL)',
+      );
+    }
   });
 });
 
@@ -330,5 +336,35 @@ describe('mail', () => {
     const error = await failure(mail(url));
     expect(error.final).toBe(true);
     expect(error.message).not.toContain('not-the-one');
+  });
+
+  describe('is encrypted', () => {
+    /** This machine by an address that is not known to be it. */
+    const elsewhere = ({ url }: { url: URL }): URL => {
+      const smtp = new URL(url);
+      smtp.hostname = '0.0.0.0';
+      return smtp;
+    };
+    const to = (smtp: URL, allowPrivate: string[] = []): Channel =>
+      emailChannel({ name: 'mail', smtp, from: 'a@b.c', to: ['d@e.f'], allowPrivate });
+
+    it('or not sent, to a server elsewhere that offers none', async () => {
+      const plain = await smtpReceiver();
+      const error = await failure(to(elsewhere(plain)));
+      expect(error).toMatchObject({ final: false });
+      expect(error.message).toMatch(/offers no encryption .* allowPrivate does not name it/);
+      expect(plain.mails).toEqual([]);
+      await to(elsewhere(plain), ['0.0.0.0']).send(critical, 'raised');
+      expect(plain.encrypted).toEqual([false]);
+    });
+
+    it('and only for a certificate that is of the server', async () => {
+      const receiver = await smtpReceiver({ tls: true });
+      expect((await failure(to(elsewhere(receiver)))).message).toMatch(/certificate/);
+      expect(receiver.mails).toEqual([]);
+      await to(elsewhere(receiver), ['0.0.0.0']).send(critical, 'raised');
+      await to(receiver.url).send(critical, 'raised');
+      expect(receiver.encrypted).toEqual([true, true]);
+    });
   });
 });

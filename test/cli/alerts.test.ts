@@ -52,7 +52,9 @@ describe.each(DATABASES)('alerts of the monitor on %s', (kind) => {
     expect((await check()).stderr).toMatch(
       /^tokenctl: EMERGENCY 98\.00 % .*every request is denied until \d{4}-\d\d-01 00:00 UTC, or/,
     );
-    expect(linesOf(logIn(cli.home)).map(({ level }) => level)).toEqual(['CRITICAL', 'EMERGENCY']);
+    expect(linesOf(logIn(cli.home)).map(({ level }) => level)).toEqual([
+      ...['CRITICAL', 'RESOLVED', 'EMERGENCY'],
+    ]);
   });
 
   it('are raised while it runs, a line a check', async () => {

@@ -31,9 +31,7 @@ describe('configuration files', () => {
     expect(await load()).toEqual({
       database: null,
       estimator: null,
-      alertFile: null,
-      alertChannels: null,
-      alertKinds: null,
+      ...{ alertFile: null, alertFileMaxBytes: null, alertChannels: null, alertKinds: null },
     });
   });
 
@@ -43,9 +41,7 @@ describe('configuration files', () => {
     expect(await load()).toEqual({
       database: { database: 'file:user.db', file: user },
       estimator: 'bytes',
-      alertFile: null,
-      alertChannels: null,
-      alertKinds: null,
+      ...{ alertFile: null, alertFileMaxBytes: null, alertChannels: null, alertKinds: null },
     });
   });
 
@@ -60,9 +56,7 @@ describe('configuration files', () => {
     expect(await load('own.json')).toEqual({
       database: { database: 'x.db', file },
       estimator: null,
-      alertFile: null,
-      alertChannels: null,
-      alertKinds: null,
+      ...{ alertFile: null, alertFileMaxBytes: null, alertChannels: null, alertKinds: null },
     });
     await expect(load('none.json')).rejects.toMatchObject({ field: '--config' });
   });
@@ -72,6 +66,8 @@ describe('configuration files', () => {
     [{ estimator: 'guess' }, /estimator in .*config.json: must be one of words, calibrated, bytes/],
     [{ database: 1 }, /database in .*config.json: must be text/],
     [{ alerts: 'x' }, /alerts in .*config.json: must be an object/],
+    [{ alerts: { maxFileBytes: 65_535 } }, /alerts\.maxFileBytes in .*: .* at least 65536/],
+    [{ alerts: { maxFileBytes: '1 MiB' } }, /alerts\.maxFileBytes in .*: must be a whole number/],
     [[], /must be an object/],
     ['{', /is not JSON/],
   ])('refuses %j', async (content, message) => {

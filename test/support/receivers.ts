@@ -58,12 +58,14 @@ export interface SmtpReceiver {
   readonly mails: ParsedMail[];
   /** What it says to a recipient instead of taking the mail: 550 is for good, 451 is not. */
   refuse: { readonly code: number; readonly text: string } | null;
+  /** Of each mail, whether it came encrypted. */
+  readonly encrypted: boolean[];
 }
 
-/** A mail server for the user `ops` with the password `secret`. */
-export async function smtpReceiver(): Promise<SmtpReceiver> {
+/** A mail server for the user `ops` with the password `secret`. @param tls with a certificate of nobody */
+export async function smtpReceiver({ tls = false } = {}): Promise<SmtpReceiver> {
   const server = new SMTPServer({
-    disabledCommands: ['STARTTLS'],
+    disabledCommands: tls ? [] : ['STARTTLS'],
     onAuth: ({ username, password }, _session, callback) => {
       if (username === 'ops' && password === 'secret') callback(null, { user: username });
       else callback(new Error('535 wrong password'));
@@ -73,10 +75,11 @@ export async function smtpReceiver(): Promise<SmtpReceiver> {
       if (refuse === null) callback();
       else callback(Object.assign(new Error(refuse.text), { responseCode: refuse.code }));
     },
-    onData: (stream, _session, callback) => {
+    onData: (stream, { secure }, callback) => {
       simpleParser(stream).then(
         (mail) => {
           receiver.mails.push(mail);
+          receiver.encrypted.push(secure);
           callback();
         },
         (error: unknown) => callback(error as Error),
@@ -91,6 +94,7 @@ export async function smtpReceiver(): Promise<SmtpReceiver> {
   const receiver: SmtpReceiver = {
     url: new URL(`smtp://ops:secret@127.0.0.1:${String(port)}`),
     mails: [],
+    encrypted: [],
     refuse: null,
   };
   return receiver;

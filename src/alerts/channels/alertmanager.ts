@@ -1,59 +1,105 @@
 import { isoTime } from '../../budget/windows.ts';
 import type { Alert, AlertEvent } from '../../ledger/alerts.ts';
+import type { Digest, DigestEntry } from '../channel.ts';
 import { alertDocument } from '../document.ts';
 import { messageOf } from '../message.ts';
 
 /** In Alertmanager's body a time that has not come yet. */
 const NO_TIME = '0001-01-01T00:00:00Z';
 
-/** What a webhook receiver of Alertmanager is sent (version 4), a group of one alert. */
+type Texts = Readonly<Record<string, string>>;
+
+interface Entry {
+  readonly status: 'firing' | 'resolved';
+  readonly labels: Texts;
+  readonly annotations: Texts;
+  readonly startsAt: string;
+  readonly endsAt: string;
+  readonly generatorURL: string;
+  readonly fingerprint: string;
+}
+
+/** What a webhook receiver of Alertmanager is sent (version 4): a group of one, keyed by its incident. */
 export function alertmanagerBody(alert: Alert, event: AlertEvent, receiver: string): object {
-  const document = alertDocument(alert);
-  const { id, kind, level, scope, window, message, effect, command, limitReachedAt } = document;
-  const status = event === 'raised' ? 'firing' : 'resolved';
-  const labels = {
-    alertname: `tokenctl_${kind}`,
-    severity: level,
-    scope,
-    window: window.kind,
-  };
-  const annotations = {
-    summary: messageOf(alert, event).title,
-    description: message,
-    effect: effect ?? '',
-    command,
-    used: String(document.used),
-    held: String(document.held),
-    limit: String(document.limit ?? ''),
-    percent: String(document.percent ?? ''),
-    tokens_per_hour: String(document.tokensPerHour ?? ''),
-    limit_reached_at: limitReachedAt ?? '',
-    resets_at: window.resetsAt,
-    top_ai_types: document.topAiTypes
-      .map(({ aiType, tokens }) => `${aiType}=${String(tokens)}`)
-      .join(' '),
-  };
+  const entry = entryOf({ alert, event });
+  const { alertname = '', incident = '' } = entry.labels;
+  return groupOf([entry], { alertname, incident }, receiver, 0);
+}
+
+/** A group of several: of each incident what was told of it last, the gravest first. */
+export function alertmanagerDigest({ entries, more }: Digest, receiver: string): object {
+  const incidents = new Map<string, Entry>();
+  for (const each of entries) {
+    const entry = entryOf(each);
+    if (!incidents.has(entry.fingerprint)) incidents.set(entry.fingerprint, entry);
+  }
+  return groupOf([...incidents.values()], {}, receiver, more);
+}
+
+function groupOf(
+  alerts: readonly Entry[],
+  groupLabels: Texts,
+  receiver: string,
+  truncatedAlerts: number,
+): object {
+  const names = Object.entries(groupLabels).map(
+    ([name, value]) => `${name}=${JSON.stringify(value)}`,
+  );
   return {
     version: '4',
-    groupKey: `{}:{alertname="${labels.alertname}"}`,
-    truncatedAlerts: 0,
-    status,
+    groupKey: `{}:{${names.join(', ')}}`,
+    truncatedAlerts,
+    status: alerts.some(({ status }) => status === 'firing') ? 'firing' : 'resolved',
     receiver,
-    groupLabels: { alertname: labels.alertname },
-    commonLabels: labels,
-    commonAnnotations: annotations,
+    groupLabels,
+    commonLabels: common(alerts.map(({ labels }) => labels)),
+    commonAnnotations: common(alerts.map(({ annotations }) => annotations)),
     externalURL: '',
-    alerts: [
-      {
-        status,
-        labels,
-        annotations,
-        startsAt: document.raisedAt ?? isoTime(alert.seenAtMs),
-        endsAt: document.resolvedAt ?? NO_TIME,
-        generatorURL: '',
-        // Sixteen hexadecimal digits, the same when it is over; the end of an id is its random part.
-        fingerprint: id.replaceAll('-', '').slice(-16),
-      },
-    ],
+    alerts,
   };
+}
+
+/** What all of them say alike. */
+function common(all: readonly Texts[]): Texts {
+  const [first = {}, ...others] = all;
+  return Object.fromEntries(
+    Object.entries(first).filter(([name, value]) => others.every((each) => each[name] === value)),
+  );
+}
+
+function entryOf({ alert, event }: DigestEntry): Entry {
+  const document = alertDocument(alert);
+  const { incident, kind, level, scope, window, message, effect, command } = document;
+  return {
+    status: event === 'raised' ? 'firing' : 'resolved',
+    labels: {
+      alertname: `tokenctl_${kind}`,
+      ...{ incident, severity: level, scope, window: window.kind },
+    },
+    annotations: {
+      summary: messageOf(alert, event).title,
+      description: message,
+      effect: effect ?? '',
+      command,
+      used: text(document.used),
+      held: text(document.held),
+      limit: text(document.limit),
+      percent: text(document.percent),
+      tokens_per_hour: text(document.tokensPerHour),
+      limit_reached_at: document.limitReachedAt ?? '',
+      resets_at: window.resetsAt,
+      top_ai_types: document.topAiTypes
+        .map(({ aiType, tokens }) => `${aiType}=${String(tokens)}`)
+        .join(' '),
+    },
+    startsAt: document.raisedAt ?? isoTime(alert.seenAtMs),
+    endsAt: event === 'raised' ? NO_TIME : (document.resolvedAt ?? NO_TIME),
+    generatorURL: '',
+    // Sixteen hexadecimal digits, the same when it is over; the end of an id is its random part.
+    fingerprint: incident.replaceAll('-', '').slice(-16),
+  };
+}
+
+function text(value: number | null): string {
+  return value === null ? '' : String(value);
 }

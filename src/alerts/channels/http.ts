@@ -14,6 +14,8 @@ export interface Post {
   readonly body: string;
   /** What an answer may repeat and nobody may read; the URL is hidden anyway. */
   readonly secrets: readonly string[];
+  /** What a short answer of the receiver means, and what to do. */
+  readonly meanings?: Readonly<Record<string, string>>;
   /** For the times that a receiver names. */
   readonly nowMs: number;
 }
@@ -90,17 +92,16 @@ function privateAddress(host: string, address = host): DeliveryError {
 function refusal(
   { statusCode, headers }: Dispatcher.ResponseData,
   text: string,
-  { url, secrets, nowMs }: Post,
+  { url, secrets, nowMs, meanings = {} }: Post,
 ): DeliveryError {
-  const hidden = [url.href, url.pathname, ...secrets].filter((each) => each.length > 1);
-  const said = hidden
-    .reduce((rest, each) => rest.replaceAll(each, '…'), text)
+  const said = withoutSecrets(text, url, secrets)
     .replaceAll(/[\s\p{C}]+/gu, ' ')
     .trim()
     .slice(0, SHOWN);
   const again = statusCode >= 500 || statusCode === 408 || statusCode === 429;
   const redirect = statusCode < 400 ? ', a redirect, which is not followed' : '';
-  const reason = said === '' ? redirect : `${redirect}: ${said}`;
+  const meaning = Object.hasOwn(meanings, said) ? ` (${meanings[said] ?? ''})` : '';
+  const reason = said === '' ? redirect : `${redirect}: ${said}${meaning}`;
   return new DeliveryError(`it answered ${String(statusCode)}${reason}`, {
     final: !again,
     retryAfterMs: again ? retryAfter(headers['retry-after'], nowMs) : null,
@@ -113,6 +114,23 @@ function retryAfter(header: string | string[] | undefined, nowMs: number): numbe
   if (/^\d{1,9}$/.test(text)) return Number(text) * 1_000;
   const atMs = Date.parse(text);
   return Number.isNaN(atMs) ? null : Math.max(0, atMs - nowMs);
+}
+
+/** A part of a URL that is as long may be a secret of its own. */
+const SECRET_PART = 9;
+
+/** Without what an answer may repeat of the URL and of secrets, and of one that the end of `text` cuts. */
+function withoutSecrets(text: string, url: URL, secrets: readonly string[]): string {
+  const parts = [...url.pathname.split('/'), ...url.searchParams.values()];
+  const hidden = [
+    ...[url.href, `${url.pathname}${url.search}`, url.pathname],
+    ...secrets.flatMap((each) => [each, JSON.stringify(each).slice(1, -1)]),
+    ...parts.filter((part) => part.length >= SECRET_PART),
+  ]
+    .filter((each) => each.length > 1)
+    .toSorted((one, another) => another.length - one.length);
+  const whole = text.length < READ ? text : text.slice(0, -(hidden[0]?.length ?? 0));
+  return hidden.reduce((rest, each) => rest.replaceAll(each, '…'), whole);
 }
 
 async function startOf(body: AsyncIterable<Buffer>): Promise<string> {

@@ -8,10 +8,11 @@ import { messageOf } from '../message.ts';
  * `{name}` stands for a value. A text that is one placeholder alone keeps the value's type.
  */
 
-type Values = Readonly<Record<(typeof PLACEHOLDERS)[number], string | number>>;
+type Values = Readonly<Record<(typeof PLACEHOLDERS)[number], string | number | null>>;
 
 const PLACEHOLDERS = [
-  ...(['id', 'event', 'action', 'level', 'severity', 'title', 'message', 'effect'] as const),
+  ...(['id', 'incident', 'event', 'action', 'level', 'severity'] as const),
+  ...(['title', 'message', 'effect'] as const),
   ...([
     'command',
     'scope',
@@ -51,12 +52,11 @@ export function fillTemplate(
 }
 
 function valuesOf(alert: Alert, event: AlertEvent, secret: string | null): Values {
-  const document = alertDocument(alert);
-  const { id, level, scope, window, used, held, raisedAt, resolvedAt } = document;
+  const { id, incident, level, scope, window, used, held, limit, percent, raisedAt, resolvedAt } =
+    alertDocument(alert);
   const { title, summary, effect, command } = messageOf(alert, event);
   return {
-    ...{ id, event, level, title, effect, command, scope, used, held },
-    ...{ limit: document.limit ?? '', percent: document.percent ?? '' },
+    ...{ id, incident, event, level, title, effect, command, scope, used, held, limit, percent },
     /** As the events of PagerDuty have it. */
     action: event === 'raised' ? 'trigger' : 'resolve',
     severity: { warning: 'warning', critical: 'error', emergency: 'critical' }[level],
@@ -79,7 +79,9 @@ function filled(value: unknown, values: Values): unknown {
   if (typeof value === 'string') {
     const alone = /^\{([a-zA-Z_]+)\}$/.exec(value)?.[1];
     if (alone !== undefined) return values[alone as keyof Values];
-    return value.replace(PLACEHOLDER, (_, name: string) => String(values[name as keyof Values]));
+    return value.replace(PLACEHOLDER, (_, name: string) =>
+      String(values[name as keyof Values] ?? ''),
+    );
   }
   if (Array.isArray(value)) return value.map((each) => filled(each, values));
   if (typeof value !== 'object' || value === null) return value;

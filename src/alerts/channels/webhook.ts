@@ -3,9 +3,9 @@ import { invalidInput } from '../../budget/errors.ts';
 import { isoTime } from '../../budget/windows.ts';
 import type { Alert, AlertEvent } from '../../ledger/alerts.ts';
 import type { Runtime } from '../../platform/runtime.ts';
-import { deliveryId, type Channel } from '../channel.ts';
+import { deliveryId, type Channel, type Digest } from '../channel.ts';
 import { alertDocument } from '../document.ts';
-import { alertmanagerBody } from './alertmanager.ts';
+import { alertmanagerBody, alertmanagerDigest } from './alertmanager.ts';
 import { post, type Post } from './http.ts';
 import { checkTemplate, fillTemplate } from './template.ts';
 
@@ -43,27 +43,33 @@ export function webhookChannel(options: WebhookOptions, runtime: Runtime): Chann
         return fillTemplate(template, alert, event, secret);
     }
   };
+  const digestBody = (digest: Digest): unknown =>
+    format === 'alertmanager' ? alertmanagerDigest(digest, name) : standardDigest(digest);
+  const send = (id: string, content: unknown): Promise<void> => {
+    const body = JSON.stringify(content);
+    const nowMs = runtime.nowMs();
+    const headers = {
+      'webhook-id': id,
+      'webhook-timestamp': String(Math.floor(nowMs / 1_000)),
+      ...(signer === null ? {} : { 'webhook-signature': signer.sign(id, new Date(nowMs), body) }),
+    };
+    const secrets = secret === null ? [] : [secret];
+    return post({ url, allowPrivate, headers, body, nowMs, secrets });
+  };
   return {
     name,
     events: ['raised', 'resolved'],
-    send: async (alert, event) => {
-      const body = JSON.stringify(bodyOf(alert, event));
-      const nowMs = runtime.nowMs();
-      const id = deliveryId(alert, event);
-      const headers = {
-        'webhook-id': id,
-        'webhook-timestamp': String(Math.floor(nowMs / 1_000)),
-        ...(signer === null ? {} : { 'webhook-signature': signer.sign(id, new Date(nowMs), body) }),
-      };
-      await post({
-        url,
-        allowPrivate,
-        headers,
-        body,
-        nowMs,
-        secrets: secret === null ? [] : [secret],
-      });
-    },
+    send: (alert, event) => send(deliveryId(alert, event), bodyOf(alert, event)),
+    // A template is one alert's.
+    ...(format === 'template' ? {} : { sendDigest: (all) => send(all.id, digestBody(all)) }),
+  };
+}
+
+function standardDigest({ atMs, entries, more }: Digest): object {
+  return {
+    type: 'alert.digest',
+    timestamp: isoTime(atMs),
+    data: { alerts: entries.map(({ alert }) => alertDocument(alert)), more },
   };
 }
 

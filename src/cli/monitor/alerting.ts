@@ -1,8 +1,8 @@
 import type { Channel } from '../../alerts/channel.ts';
 import type { FailedDelivery } from '../../alerts/deliver.ts';
 import { Postman } from '../../alerts/postman.ts';
-import { alertLogOf, configuredChannels, ownChannels } from '../alert-channels.ts';
 import { USUAL_ALERT_KINDS, type AlertKindSettings } from '../../budget/alert-kinds.ts';
+import { alertLogOf, configuredChannels, ownChannels, type AlertLog } from '../alert-channels.ts';
 import { configOf, type CommandContext } from '../context.ts';
 import type { Output } from '../output.ts';
 import { BlindWatch } from './blind-watch.ts';
@@ -12,13 +12,13 @@ export class Alerting {
   /** Tells when the ledger is away. */
   readonly blindWatch: BlindWatch;
   readonly #context: CommandContext;
-  #alertLog: string;
+  #alertLog: AlertLog;
   #postman: Postman;
   #kinds: AlertKindSettings;
 
   private constructor(
     context: CommandContext,
-    alertLog: string,
+    alertLog: AlertLog,
     postman: Postman,
     kinds: AlertKindSettings,
   ) {
