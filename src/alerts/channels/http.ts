@@ -2,6 +2,7 @@ import { lookup as resolveName } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import { Agent, request, type Dispatcher } from 'undici';
 import { isPrivateAddress } from '../../platform/private-address.ts';
+import { later } from '../../platform/timers.ts';
 import { DeliveryError } from '../channel.ts';
 
 /** What a receiver is told, and where. */
@@ -23,6 +24,7 @@ export interface Post {
 /** All of them together must be shorter than the pause before another try. */
 const CONNECT_MS = 5_000;
 const ANSWER_MS = 10_000;
+const TOO_LATE = new Error('no answer in time');
 /** Of an answer, in characters: enough for its reason. */
 const READ = 2_048;
 const SHOWN = 160;
@@ -44,13 +46,16 @@ export async function post(message: Post): Promise<void> {
     bodyTimeout: ANSWER_MS,
     maxHeaderSize: 16_384,
   });
+  const outOfTime = new AbortController();
+  // Not AbortSignal.timeout, which keeps what it belongs to until its time is over.
+  const limit = later(CONNECT_MS + ANSWER_MS, () => outOfTime.abort(TOO_LATE));
   try {
     const answer = await request(url, {
       method: 'POST',
       dispatcher: agent,
       headers: { 'content-type': 'application/json', 'user-agent': 'tokenctl', ...headers },
       body,
-      signal: AbortSignal.timeout(CONNECT_MS + ANSWER_MS),
+      signal: outOfTime.signal,
     });
     const { statusCode } = answer;
     if (statusCode >= 200 && statusCode < 300) return;
@@ -58,6 +63,7 @@ export async function post(message: Post): Promise<void> {
   } catch (error) {
     throw error instanceof DeliveryError ? error : lost(error, host);
   } finally {
+    limit.callOff();
     // Not close: an answer that never ends would be waited for.
     await agent.destroy();
   }
@@ -144,9 +150,9 @@ async function startOf(body: AsyncIterable<Buffer>): Promise<string> {
 
 /** Why nobody answered, without the URL. */
 function lost(error: unknown, host: string): DeliveryError {
-  const { name, message, code, cause } = error as NodeJS.ErrnoException;
+  const { message, code, cause } = error as NodeJS.ErrnoException;
   if (cause instanceof DeliveryError) return cause;
-  if (name === 'TimeoutError' || code?.endsWith('_TIMEOUT') === true) {
+  if (error === TOO_LATE || code?.endsWith('_TIMEOUT') === true) {
     return new DeliveryError(`${host} does not answer in time`);
   }
   return new DeliveryError(`${host} can't be reached: ${code ?? message}`);
