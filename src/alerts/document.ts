@@ -53,6 +53,8 @@ export interface AlertDocument {
   } | null;
   /** Why it was over, in words; null before, and in what an older version resolved. */
   readonly overBecause: string | null;
+  /** The lower level that its incident stays at when this one is over; null when it is wholly over. */
+  readonly goesOnAt: Exclude<Level, 'ok'> | null;
 }
 
 export function alertDocument(alert: Alert): AlertDocument {
@@ -74,5 +76,6 @@ export function alertDocument(alert: Alert): AlertDocument {
     resolvedAt: resolvedAtMs === null ? null : isoTime(resolvedAtMs),
     atEnd: atEnd ?? null,
     overBecause: data.overBecause ?? null,
+    goesOnAt: data.goesOnAt ?? null,
   };
 }

@@ -1,6 +1,6 @@
 import type { AlertKind } from '../budget/alert-kinds.ts';
 import { LEVELS, type Level } from '../budget/levels.ts';
-import type { Alert } from '../ledger/alerts.ts';
+import type { Alert, AlertLevel } from '../ledger/alerts.ts';
 import { aiTypeSignals, exhaustedSignals, levelSignals } from './counted.ts';
 import { burnRateSignals, denialSignals, overrunSignals, silenceSignals } from './measured.ts';
 import type { AlertState, Signal, SignalLevel } from './signal.ts';
@@ -43,6 +43,8 @@ export interface AlertChanges {
     readonly alert: Alert;
     readonly because: string;
     readonly told: boolean;
+    /** The highest level that its incident stays at; null when it is wholly over. */
+    readonly goesOnAt: AlertLevel | null;
   }[];
   /** Pending ones that did not last, or that a higher level has overtaken. */
   readonly drop: readonly Alert[];
@@ -132,7 +134,7 @@ function changesOf(signal: Signal, known: readonly Alert[], nowMs: number): Inci
     .filter(({ level }) => rank(level) > above && !waiting.some((each) => each.level === level))
     .map((level) => ({ signal, level }));
   return {
-    resolve: resolved(over),
+    resolve: resolved(over, told === 0 ? null : (LEVELS[told] as AlertLevel)),
     drop: pending.filter((alert) => alert !== raise[0]?.pending && !waiting.includes(alert)),
     raise,
     wait,
@@ -152,13 +154,16 @@ function endOf(state: AlertState, alerts: readonly Alert[]): IncidentChanges {
     over.set(alert, off ? 'it was switched off' : ended ? `the ${windowKind} has ended` : NO_LIMIT);
   }
   const drop = alerts.filter((alert) => alert.state === 'pending');
-  return { resolve: resolved(over), drop, raise: [], wait: [], seenAtMs: [] };
+  return { resolve: resolved(over, null), drop, raise: [], wait: [], seenAtMs: [] };
 }
 
-function resolved(over: ReadonlyMap<Alert, string>): AlertChanges['resolve'] {
+function resolved(
+  over: ReadonlyMap<Alert, string>,
+  goesOnAt: AlertLevel | null,
+): AlertChanges['resolve'] {
   const top = highest([...over.keys()].map(({ level }) => level));
   return [...over].map(([alert, because]) => ({
-    ...{ alert, because },
+    ...{ alert, because, goesOnAt },
     told: rank(alert.level) === top,
   }));
 }

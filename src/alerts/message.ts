@@ -125,7 +125,8 @@ function summaryAtEnd({ resolvedAt, overBecause, message }: AlertDocument): stri
   return `Over since ${time(resolvedAt) ?? 'now'}${because}. It was: ${message}`;
 }
 
-function effectAtEnd({ kind, overBecause }: AlertDocument): string {
+function effectAtEnd({ kind, overBecause, goesOnAt }: AlertDocument): string {
+  if (goesOnAt !== null) return `it is at ${goesOnAt} still`;
   if (kind === 'level' || kind === 'test') return 'this level denies nothing any more';
   return overBecause ?? 'it is over';
 }

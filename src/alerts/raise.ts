@@ -54,10 +54,10 @@ export function* raiseAlerts(
   const state = yield* readState(ops, snapshot, kinds, known);
   const changes = evaluate(state, known);
   const gone = new Set<Alert>(changes.drop);
-  for (const { alert, because, told } of changes.resolve) {
+  for (const { alert, because, told, goesOnAt } of changes.resolve) {
     const { used, held, limit, percent } = numbersOf(state, alert.aiType, alert.windowKind);
     const atEnd = { used, held, limit, percent };
-    const data = { ...alert.data, atEnd, overBecause: because };
+    const data = { ...alert.data, atEnd, overBecause: because, goesOnAt };
     const resolved: Alert = { ...alert, data, state: 'resolved', resolvedAtMs: nowMs };
     yield* updateAlert(ops, resolved);
     if (told) yield* post(ops, resolved, 'resolved', routes);

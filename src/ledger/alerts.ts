@@ -52,6 +52,8 @@ export interface AlertData {
   readonly atEnd?: Pick<AlertData, 'used' | 'held' | 'limit' | 'percent'>;
   /** Why it was over, in words: 'the day has ended'; absent as `atEnd` is. */
   readonly overBecause?: string;
+  /** The level that its incident stays at when this one is over; null or absent when it is wholly over. */
+  readonly goesOnAt?: AlertLevel | null;
 }
 
 /** What surrounds the numbers of an alert, when it was raised. */

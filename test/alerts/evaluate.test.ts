@@ -108,7 +108,8 @@ function done(state: AlertState, known: readonly Alert[] = []): string[] {
     kind === 'level' ? level : `${kind} ${level}`;
   return [
     ...resolve.map(
-      (one) => `resolve ${name(one.alert.kind, one.alert.level)}${one.told ? '' : ' silently'}`,
+      ({ alert: { kind, level }, told, goesOnAt }) =>
+        `resolve ${name(kind, level)}${told ? '' : ' silently'}${goesOnAt === null ? '' : `, still ${goesOnAt}`}`,
     ),
     ...drop.map((one) => `drop ${name(one.kind, one.level)}`),
     ...raise.map(
@@ -173,7 +174,7 @@ describe('a level', () => {
       'corrected below the upper of two',
       month(900),
       [alert('warning', 'raised'), alert('critical', 'raised')],
-      ['resolve critical'],
+      ['resolve critical, still warning'],
     ],
     [
       'reset below all three: one of them says so',

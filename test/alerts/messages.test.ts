@@ -246,3 +246,27 @@ it('what a level opened, the end of another of its incident closes', async () =>
     { dedup_key: incident, event_action: 'resolve', limit: 140_000 },
   ]);
 });
+
+it('a level that is over while a lower one stays does not close their incident', async () => {
+  const end: Alert = {
+    ...RESOLVED,
+    level: 'emergency',
+    data: { ...RESOLVED.data, goesOnAt: 'warning' },
+  };
+  const { manager, mail } = await told(end, 'resolved');
+  expect(manager).toMatchObject({
+    status: 'firing',
+    alerts: [{ status: 'firing', labels: { severity: 'warning' }, endsAt: '0001-01-01T00:00:00Z' }],
+  });
+  expect(mail.subject).toMatch(/Resolved EMERGENCY/);
+  expect(mail.text).toContain('It is at warning still.');
+  const all = await receivers();
+  const template = { event_action: '{action}', severity: '{severity}', event: '{event}' };
+  await webhookTo(all.web.url, systemRuntime, { format: 'template', template }).send(
+    end,
+    'resolved',
+  );
+  expect(JSON.parse(all.web.posted[0]!.body)).toEqual({
+    ...{ event_action: 'trigger', severity: 'warning', event: 'resolved' },
+  });
+});

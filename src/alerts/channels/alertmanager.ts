@@ -69,12 +69,14 @@ function common(all: readonly Texts[]): Texts {
 
 function entryOf({ alert, event }: DigestEntry): Entry {
   const document = alertDocument(alert);
-  const { incident, kind, level, scope, window, message, effect, command } = document;
+  const { incident, kind, level, scope, window, message, effect, command, goesOnAt } = document;
+  // An incident that goes on at a lower level must not be closed.
+  const firing = event === 'raised' || goesOnAt !== null;
   return {
-    status: event === 'raised' ? 'firing' : 'resolved',
+    status: firing ? 'firing' : 'resolved',
     labels: {
       alertname: `tokenctl_${kind}`,
-      ...{ incident, severity: level, scope, window: window.kind },
+      ...{ incident, severity: goesOnAt ?? level, scope, window: window.kind },
     },
     annotations: {
       summary: messageOf(alert, event).title,
@@ -93,7 +95,7 @@ function entryOf({ alert, event }: DigestEntry): Entry {
         .join(' '),
     },
     startsAt: document.raisedAt ?? isoTime(alert.seenAtMs),
-    endsAt: event === 'raised' ? NO_TIME : (document.resolvedAt ?? NO_TIME),
+    endsAt: firing ? NO_TIME : (document.resolvedAt ?? NO_TIME),
     generatorURL: '',
     // Sixteen hexadecimal digits, the same when it is over; the end of an id is its random part.
     fingerprint: incident.replaceAll('-', '').slice(-16),

@@ -8,6 +8,9 @@ import { messageOf } from '../message.ts';
  * `{name}` stands for a value. A text that is one placeholder alone keeps the value's type.
  */
 
+/** As PagerDuty names them. */
+const SEVERITIES = { warning: 'warning', critical: 'error', emergency: 'critical' } as const;
+
 type Values = Readonly<Record<(typeof PLACEHOLDERS)[number], string | number | null>>;
 
 const PLACEHOLDERS = [
@@ -52,17 +55,17 @@ export function fillTemplate(
 }
 
 function valuesOf(alert: Alert, event: AlertEvent, secret: string | null): Values {
-  const { id, incident, level, scope, window, used, held, limit, percent, raisedAt, resolvedAt } =
-    alertDocument(alert);
+  const document = alertDocument(alert);
+  const { id, incident, level, scope, window, used, held, limit, percent, goesOnAt } = document;
   const { title, summary, effect, command } = messageOf(alert, event);
   return {
     ...{ id, incident, event, level, title, effect, command, scope, used, held, limit, percent },
-    /** As the events of PagerDuty have it. */
-    action: event === 'raised' ? 'trigger' : 'resolve',
-    severity: { warning: 'warning', critical: 'error', emergency: 'critical' }[level],
+    /** As the events of PagerDuty have it: an incident that goes on at a lower level must not be closed. */
+    action: event === 'raised' || goesOnAt !== null ? 'trigger' : 'resolve',
+    severity: SEVERITIES[goesOnAt ?? level],
     message: summary,
     window: window.start,
-    time: (event === 'raised' ? raisedAt : resolvedAt) ?? '',
+    time: (event === 'raised' ? document.raisedAt : document.resolvedAt) ?? '',
     secret: secret ?? '',
   };
 }
