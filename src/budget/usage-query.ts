@@ -182,7 +182,7 @@ function monthOf(month: string, nowMs: number, field: string): UsagePeriod {
  */
 export function windowsOfPeriod({ sinceMs, untilMs }: UsagePeriod, nowMs: number): string[] {
   const upToNow = untilMs >= windowAt('hour', nowMs).resetsAtMs;
-  const endMs = upToNow ? windowAt('month', nowMs).resetsAtMs : untilMs;
+  const endMs = upToNow ? Math.max(untilMs, windowAt('month', nowMs).resetsAtMs) : untilMs;
   const starts: string[] = [];
   let atMs = sinceMs;
   while (atMs < endMs) {
