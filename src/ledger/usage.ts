@@ -12,22 +12,9 @@ import type { Ledger } from './ledger.ts';
 import type { Operations, WindowRow } from './port.ts';
 import { applyDue } from './snapshot.ts';
 import { step, type Step } from './steps.ts';
+import { isAny, minus, NOTHING, plus, shownIn, type UsageAmounts } from './usage-amounts.ts';
 import { usageStatement, type SqlUsage } from './usage-statements.ts';
 import { writtenTime } from './values.ts';
-
-/** What was counted. Tokens are those of settled calls and of holds past their time; open holds are none. */
-export interface UsageAmounts {
-  /** Prompt tokens, cached ones included. */
-  readonly inputTokens: number;
-  readonly outputTokens: number;
-  /** Tokens charged; more than input and output where a row reported a greater total. */
-  readonly used: number;
-  /** Requests made, those that are open included. */
-  readonly requests: number;
-  readonly failed: number;
-  /** Requests that were denied; they are none of `requests`. */
-  readonly denied: number;
-}
 
 /** Names what a row is of, by what was asked for: other names are left out. */
 export interface UsageKey {
@@ -128,7 +115,13 @@ function* usageAt(ops: Operations, query: UsageQuery): Step<UsageReport> {
     other: rest === undefined ? null : { rows: rest.groups, ...shareOf(rest, usage) },
     usage,
     adjustments,
-    adjustmentsByAiType: by.includes('ai-type') ? yield* readByAiType(ops, query, counted) : [],
+    adjustmentsByAiType:
+      counted === null || !by.includes('ai-type')
+        ? []
+        : adjustmentsOf(
+            counted,
+            yield* usageByAiType(ops, query, rest === undefined ? rows : null),
+          ),
     total,
   };
 }
@@ -140,7 +133,7 @@ function readGroups(
   limit: number,
 ): Step<SqlUsage[]> {
   return step(
-    ops.query<SqlUsage>(usageStatement(ops.kind, by), {
+    ops.query<SqlUsage>(usageStatement(ops.kind, by, filter), {
       since: windowAt('hour', period.sinceMs).start,
       until: windowAt('hour', period.untilMs).start,
       now: writtenTime(ops.nowMs),
@@ -166,59 +159,42 @@ function reconciled(
   { aiType }: UsageFilter,
 ): Pick<UsageReport, 'total' | 'adjustments'> {
   if (windows === null) return { total: usage, adjustments: null };
-  const total = sumOfWindows(windows.filter((row) => row.aiType === aiType));
+  const total = windows
+    .filter((row) => row.aiType === aiType)
+    .map(shownIn)
+    .reduce(plus, NOTHING);
   return { total, adjustments: minus(total, usage) };
 }
 
-/** The most tokens first. */
-function* readByAiType(
+/** @param rows all that there are, of AI types; null where a limit left some out */
+function* usageByAiType(
   ops: Operations,
   query: UsageQuery,
-  windows: readonly WindowRow[] | null,
-): Step<AiTypeAdjustments[]> {
-  if (windows === null) return [];
+  rows: readonly UsageRow[] | null,
+): Step<Map<string, UsageAmounts>> {
+  const sums = new Map<string, UsageAmounts>();
+  for (const { aiType = '', ...row } of rows ?? []) {
+    sums.set(aiType, plus(sums.get(aiType) ?? NOTHING, row));
+  }
+  if (rows !== null) return sums;
   const groups = yield* readGroups(ops, query, ['ai-type'], MOST_USAGE_ROWS);
-  const usage = new Map(groups.map((row) => [row.key_1, amountsOf(row)]));
-  const named = windows.flatMap(({ aiType }) => (aiType === null ? [] : [aiType]));
-  return [...new Set([...usage.keys(), ...named])]
-    .map((aiType) => {
-      const total = sumOfWindows(windows.filter((row) => row.aiType === aiType));
-      return { aiType, ...minus(total, usage.get(aiType) ?? NOTHING) };
-    })
-    .filter((row) => AMOUNTS.some((amount) => row[amount] !== 0))
+  return new Map(groups.map((row) => [row.key_1, amountsOf(row)]));
+}
+
+/** What windows have beside the usage; the most tokens first. */
+function adjustmentsOf(
+  windows: readonly WindowRow[],
+  usage: ReadonlyMap<string, UsageAmounts>,
+): AiTypeAdjustments[] {
+  const totals = new Map<string, UsageAmounts>([...usage.keys()].map((name) => [name, NOTHING]));
+  for (const row of windows) {
+    if (row.aiType === null) continue;
+    totals.set(row.aiType, plus(totals.get(row.aiType) ?? NOTHING, shownIn(row)));
+  }
+  return [...totals]
+    .map(([aiType, total]) => ({ aiType, ...minus(total, usage.get(aiType) ?? NOTHING) }))
+    .filter(isAny)
     .toSorted((a, b) => Math.abs(b.used) - Math.abs(a.used) || (a.aiType < b.aiType ? -1 : 1));
-}
-
-const NOTHING: UsageAmounts = {
-  inputTokens: 0,
-  outputTokens: 0,
-  used: 0,
-  requests: 0,
-  failed: 0,
-  denied: 0,
-};
-const AMOUNTS = Object.keys(NOTHING) as (keyof UsageAmounts)[];
-
-function plus(a: UsageAmounts, b: UsageAmounts): UsageAmounts {
-  return {
-    inputTokens: a.inputTokens + b.inputTokens,
-    outputTokens: a.outputTokens + b.outputTokens,
-    used: a.used + b.used,
-    requests: a.requests + b.requests,
-    failed: a.failed + b.failed,
-    denied: a.denied + b.denied,
-  };
-}
-
-function minus(a: UsageAmounts, b: UsageAmounts): UsageAmounts {
-  return {
-    inputTokens: a.inputTokens - b.inputTokens,
-    outputTokens: a.outputTokens - b.outputTokens,
-    used: a.used - b.used,
-    requests: a.requests - b.requests,
-    failed: a.failed - b.failed,
-    denied: a.denied - b.denied,
-  };
 }
 
 function amountsOf(row: SqlUsage): UsageAmounts {
@@ -230,21 +206,6 @@ function amountsOf(row: SqlUsage): UsageAmounts {
     failed: row.failed,
     denied: row.denied,
   };
-}
-
-function sumOfWindows(rows: readonly WindowRow[]): UsageAmounts {
-  return rows.reduce(
-    (sum, row) =>
-      plus(sum, {
-        inputTokens: row.tokensIn,
-        outputTokens: row.tokensOut,
-        used: row.used,
-        requests: row.requests + row.requestsReset,
-        failed: row.failed,
-        denied: row.denied,
-      }),
-    NOTHING,
-  );
 }
 
 function shareOf(row: SqlUsage, all: UsageAmounts): Omit<OtherUsage, 'rows'> {

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { USAGE_GROUPS, usageQuery, type UsageRequest } from '../../src/budget/usage-query.ts';
 import { isoTime } from '../../src/budget/windows.ts';
 import { step } from '../../src/ledger/steps.ts';
-import type { UsageAmounts, UsageReport, UsageRow } from '../../src/ledger/usage.ts';
+import { isAny, NOTHING, plus, type UsageAmounts } from '../../src/ledger/usage-amounts.ts';
+import type { UsageReport, UsageRow } from '../../src/ledger/usage.ts';
 import { testClock } from '../support/clock.ts';
 import { expectedCounts, fold, query, type Sums } from '../support/counts.ts';
 import { DATABASES } from '../support/databases.ts';
@@ -16,28 +17,7 @@ import { action, NOTE, perform, START, type World } from '../support/row-changes
  * of it.
  */
 
-const NOTHING: UsageAmounts = {
-  inputTokens: 0,
-  outputTokens: 0,
-  used: 0,
-  requests: 0,
-  failed: 0,
-  denied: 0,
-};
-
-function sum(rows: readonly UsageAmounts[]): UsageAmounts {
-  return rows.reduce<UsageAmounts>(
-    (total, row) => ({
-      inputTokens: total.inputTokens + row.inputTokens,
-      outputTokens: total.outputTokens + row.outputTokens,
-      used: total.used + row.used,
-      requests: total.requests + row.requests,
-      failed: total.failed + row.failed,
-      denied: total.denied + row.denied,
-    }),
-    NOTHING,
-  );
-}
+const sum = (rows: readonly UsageAmounts[]): UsageAmounts => rows.reduce(plus, NOTHING);
 
 /** The amounts alone, without what else a row has. */
 const amounts = (row: UsageAmounts): UsageAmounts => sum([row]);
@@ -100,9 +80,7 @@ const MONTHS = ['2025-04', '2025-05', '2025-06'];
 function byName(rows: readonly (readonly [string, UsageAmounts])[]): Record<string, UsageAmounts> {
   const sums = new Map<string, UsageAmounts>();
   for (const [name, row] of rows) sums.set(name, sum([sums.get(name) ?? NOTHING, row]));
-  return Object.fromEntries(
-    [...sums].filter(([, row]) => Object.values(row).some((amount) => amount !== 0)),
-  );
+  return Object.fromEntries([...sums].filter(([, row]) => isAny(row)));
 }
 
 /** Where each group stands in the name of a rollup, and its length there. */

@@ -1,5 +1,6 @@
 import type { UsageGroup } from '../../budget/usage-query.ts';
-import { keyIn, type UsageAmounts, type UsageKey, type UsageReport } from '../../ledger/usage.ts';
+import { isAny, type UsageAmounts } from '../../ledger/usage-amounts.ts';
+import { keyIn, type UsageKey, type UsageReport } from '../../ledger/usage.ts';
 import { oneLine } from './text.ts';
 
 /** Usage for spreadsheets and scripts, by RFC 4180. */
@@ -27,7 +28,7 @@ export function usageCsv(report: UsageReport): string {
     ].join(',');
   const head = ['record', ...by.map((group) => COLUMNS[group]), ...FIGURES];
   const named = adjustmentsByAiType.map((row) => record('adjustments', row, row));
-  const any = adjustments !== null && figures(adjustments).some((figure) => figure !== 0);
+  const any = adjustments !== null && isAny(adjustments);
   return [
     head.join(','),
     ...rows.map((row) => record('usage', row, row)),

@@ -1,6 +1,7 @@
 import type { UsageGroup } from '../../budget/usage-query.ts';
 import { windowAt } from '../../budget/windows.ts';
-import { keyIn, type UsageAmounts, type UsageReport, type UsageRow } from '../../ledger/usage.ts';
+import { isAny, type UsageAmounts } from '../../ledger/usage-amounts.ts';
+import { keyIn, type UsageReport, type UsageRow } from '../../ledger/usage.ts';
 import type { Screen } from '../output.ts';
 import { table, type Cell, type Column } from './table.ts';
 import { count, hang, oneLine, percentText, shorten, timeText } from './text.ts';
@@ -133,8 +134,4 @@ function bar(used: number, most: number, screen: Screen, width = BAR.least): Cel
     paint: colors.green,
     grown: (whole) => bar(used, most, screen, whole),
   };
-}
-
-function isAny(amounts: UsageAmounts): boolean {
-  return Object.values(amounts).some((amount) => amount !== 0);
 }
