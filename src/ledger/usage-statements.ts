@@ -117,12 +117,13 @@ export function usageStatement(
       SELECT ${grouped.join(', ')}, ${SUMS}, min(hour_start) AS first_hour, max(hour_start) AS last_hour
       FROM counted GROUP BY ${keys.map((_, index) => String(index + 1)).join(', ')}
       HAVING ${AMOUNTS.map((column) => `sum(${column}) <> 0`).join(' OR ')}
-    ), ranked AS (
+    ), ranked AS MATERIALIZED (
       SELECT *, row_number() OVER (ORDER BY used DESC, ${keys.join(', ')}) AS ranking FROM grouped
     )
-    SELECT CASE WHEN ranking <= @limit THEN ranking END AS place,
-      ${keys.map((key) => `min(${key}) AS ${key}`).join(', ')}, count(*) AS groups, ${SUMS},
-      min(first_hour) AS first_hour, max(last_hour) AS last_hour
-    FROM ranked GROUP BY 1`,
+    SELECT ranking AS place, ${keys.join(', ')}, 1 AS groups, ${AMOUNTS.join(', ')}, first_hour, last_hour
+    FROM ranked WHERE ranking <= @limit
+    UNION ALL
+    SELECT NULL, ${keys.map(() => "''").join(', ')}, count(*), ${SUMS}, min(first_hour), max(last_hour)
+    FROM ranked WHERE ranking > @limit HAVING count(*) > 0`,
   };
 }
