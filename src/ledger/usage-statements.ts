@@ -82,7 +82,7 @@ export interface SqlUsage {
  * of the filter that are not null.
  *
  * Rollups are first added up in the order of their key, as far as the groups need it: SQLite would sort
- * each of them otherwise, which takes three times as long.
+ * each of them otherwise, which takes several times as long.
  */
 export function usageStatement(
   kind: DatabaseKind,
