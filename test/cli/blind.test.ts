@@ -6,7 +6,7 @@ import type { AlertsDocument } from '../../src/cli/views/alerts.ts';
 import type { DatabaseTarget } from '../../src/config/database.ts';
 import { sql } from '../support/budget.ts';
 import { temporaryCli, type Cli } from '../support/cli.ts';
-import { DATABASES, migratedDatabase } from '../support/databases.ts';
+import { DATABASES, migratedDatabase, MONTH_ALONE } from '../support/databases.ts';
 import { losable, type Losable } from '../support/losable.ts';
 import { until } from '../support/processes.ts';
 import { httpReceiver, type HttpReceiver } from '../support/receivers.ts';
@@ -68,7 +68,7 @@ describe.each(DATABASES)('a monitor that has lost its ledger on %s', (kind) => {
   beforeEach(async () => {
     cli = temporaryCli();
     receiver = await httpReceiver();
-    target = await migratedDatabase(kind);
+    target = await migratedDatabase(kind, undefined, MONTH_ALONE);
     place = await losable(target);
     await sql(
       target,
@@ -111,6 +111,7 @@ describe.each(DATABASES)('a monitor that has lost its ledger on %s', (kind) => {
           { event: 'raised', channel: 'file', state: 'delivered' },
           { event: 'raised', channel: 'hook', state: 'delivered' },
           { event: 'resolved', channel: 'console', state: 'delivered' },
+          { event: 'resolved', channel: 'file', state: 'delivered' },
           { event: 'resolved', channel: 'hook', state: 'delivered' },
         ],
       },
