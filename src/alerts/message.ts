@@ -28,6 +28,8 @@ export function messageOf(alert: Alert, event: AlertEvent): Message {
   // Once it is over its reader wants the counts of now; rates and spenders are of when it was raised.
   const { used, held, limit, percent } = (over ? document.atEnd : null) ?? document;
   const usedShare = limit === null ? null : Math.min(100, percentUsed(used, limit) ?? 0);
+  // A monitor that is blind may never have seen the ledger.
+  const unseen = document.kind === 'blind' && limit === null && used + held === 0;
   const rate = over ? null : document.tokensPerHour;
   const facts: [string, string | null][] = [
     ['Level', over ? `resolved (was ${level})` : level],
@@ -35,8 +37,8 @@ export function messageOf(alert: Alert, event: AlertEvent): Message {
     ['Window', windowText(window.kind, window.start)],
     ...detailsOf(document),
     [over ? 'Now' : 'Reached', percent === null ? null : percentOf(percent)],
-    ['Used', count(used)],
-    ['Held', count(held)],
+    ['Used', unseen ? null : count(used)],
+    ['Held', unseen ? null : count(held)],
     ['Limit', limit === null ? null : count(limit)],
     ['Burn rate', rate === null ? null : `${count(rate)} tokens/h`],
     ['Limit reached', over ? null : time(document.limitReachedAt)],
@@ -83,12 +85,9 @@ export function barText({ used, held }: NonNullable<Message['bar']>, width: numb
 }
 
 /** @param percent of the window, where the count is what matters */
-function matterOf(
-  { kind, details, window, raisedAt }: AlertDocument,
-  percent: number | null,
-): string {
+function matterOf({ kind, details, window }: AlertDocument, percent: number | null): string {
   const which = windowText(window.kind, window.start);
-  if (kind === 'blind') return `the ledger can't be reached, since ${time(raisedAt) ?? 'now'}`;
+  if (kind === 'blind') return "the ledger can't be reached";
   if (details === null) return `${percentOf(percent ?? 0)} of the ${which}`;
   if ('denied' in details) {
     return `${count(details.denied)} of ${count(details.requests)} requests denied in the ${which}`;
