@@ -1,5 +1,7 @@
 import type { TokenctlError } from '../../budget/errors.ts';
 import type { Verdict } from '../../budget/verdict.ts';
+import type { OwnAnswer } from '../listener.ts';
+import type { Stranger } from '../strangers.ts';
 
 /** Answers that the gateway gives by itself, in the shape of the Anthropic API's errors. */
 
@@ -66,6 +68,10 @@ export function refusalOfVerdict(verdict: Verdict, nowMs: number): Refusal {
   return refusal(429, 'rate_limit_error', message, { retryAfterS, mayRetry, verdict });
 }
 
+export function refusalOfStranger({ header, problem }: Stranger): Refusal {
+  return refusal(403, 'permission_error', `${header}: ${problem}`);
+}
+
 export function unknownPath(method: string, target: string): Refusal {
   const path = (target.split('?')[0] ?? '').slice(0, 200);
   return refusal(
@@ -91,13 +97,6 @@ export function refusalOfNoAnswer(error: unknown): Refusal {
 
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
-}
-
-/** An answer that is made here: its status, headers (name, value, …) and body. */
-export interface OwnAnswer {
-  readonly status: number;
-  readonly headers: string[];
-  readonly body: string;
 }
 
 /** @param requestId names this answer, for reports of a problem */
