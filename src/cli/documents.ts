@@ -23,6 +23,7 @@ import type { ImportSummary } from './views/import.ts';
 import type { RequestDocument } from './views/log.ts';
 import type { MonitorLine } from './views/monitor.ts';
 import type { Pruned } from './views/prune.ts';
+import type { ServeDocument } from './views/serve.ts';
 import type { ServiceChange, ServiceState } from './views/service.ts';
 import type {
   CreatedTokenDocument,
@@ -65,6 +66,8 @@ export interface Documents {
   readonly import: ImportSummary;
   /** A line of `monitor`: one check. */
   readonly 'monitor-line': MonitorLine;
+  /** `serve`, once it listens. */
+  readonly serve: ServeDocument;
   /** `gateway`, once it listens. */
   readonly gateway: GatewayDocument;
   /** `service install` and `service uninstall` */

@@ -53,6 +53,8 @@ export class Listener {
       connectionsCheckingInterval: Math.min(TIMEOUTS_LOOKED_AT_MS, headersMs),
     });
     this.#server.on('request', (request, response) => this.#take(request, response));
+    // Expectations other than 100-continue may be ignored.
+    this.#server.on('checkExpectation', (request, response) => this.#take(request, response));
     this.#server.on('clientError', (error, socket) => this.#refuseMalformed(error, socket));
   }
 
