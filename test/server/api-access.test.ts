@@ -76,7 +76,7 @@ describe.each(DATABASES)('who may, on %s', (kind) => {
     const reason = async (token: string) => {
       const { status, body: problem, headers } = await ask(url, RESERVE, { body, token });
       if (status !== 201) expect(headers.get('www-authenticate')).toMatch(/^Bearer/);
-      return String(problem['detail'] ?? status);
+      return typeof problem['detail'] === 'string' ? problem['detail'] : String(status);
     };
     await until(async () => (await reason(soon)) === 'the token has expired');
     // Answers of the database are used for 5 seconds.
