@@ -100,7 +100,8 @@ function* endReservations(
 
 /**
  * Ends what is still open in one statement, without reading it first: the usual case. What is left
- * needs a look at its row: unknown usage, a second end, one that expired, an id that is none.
+ * needs a look at its row: unknown usage, a second end, one that expired, an id that is none, a caller who may
+ * not end everybody's.
  */
 function* endOpen(
   ops: Operations,
@@ -124,6 +125,8 @@ function* endOpen(
 
 /** How an open reservation ends, as far as the command alone says; null where that takes its row. */
 function openEnding(command: EndCommand): EndedLog | null {
+  // Whose reservation it is stands in its row.
+  if ((command.aiTypes ?? null) !== null) return null;
   if (command.kind === 'release') {
     return endedLog(command.id, 'released', NO_USAGE, command);
   }
@@ -179,7 +182,9 @@ interface EndResult {
  * released. The first settle wins; ending twice changes nothing.
  */
 function endOne(command: EndCommand, row: LogRow | undefined): EndResult {
-  if (row === undefined || row.state === 'denied' || row.reservedTokens === 0) {
+  const { aiTypes = null } = command;
+  const foreign = row !== undefined && aiTypes !== null && !aiTypes.includes(row.aiType);
+  if (row === undefined || foreign || row.state === 'denied' || row.reservedTokens === 0) {
     return refuse('reservation_not_found', `there is no reservation ${command.id}`, null);
   }
   if (command.kind === 'release') {

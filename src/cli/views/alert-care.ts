@@ -7,19 +7,6 @@ import { age, localTimeText, oneLine } from './text.ts';
 
 /** What every screen says of alerts: what is raised, who takes care of it, and the silence. Pure. */
 
-export interface SilenceEntry {
-  readonly from: string;
-  readonly until: string;
-  readonly reason: string;
-  readonly by: string | null;
-}
-
-export function silenceEntry(silence: Silence | null): SilenceEntry | null {
-  if (silence === null) return null;
-  const { fromMs, untilMs, reason, actor: by } = silence;
-  return { from: isoTime(fromMs), until: isoTime(untilMs), reason, by };
-}
-
 /** `Alerts    EMERGENCY raised 12 min ago, acknowledged by anna` and, while it lasts, the silence. */
 export function careLines({ open, silence, nowMs }: AlertCare, screen: Screen): string[] {
   return [...openLines(open, screen, nowMs), ...silenceLines(silence, screen, nowMs)];

@@ -7,7 +7,7 @@ import type { Binding } from '../../ledger/binding.ts';
 import type { StatusReport } from '../../ledger/status.ts';
 import type { Screen, Severity } from '../output.ts';
 import { ruleText } from './binding.ts';
-import { silenceEntry, type SilenceEntry } from './alert-care.ts';
+import { silenceEntry, type SilenceEntry } from '../../alerts/care-documents.ts';
 import { levelText } from './status.ts';
 import { count, counted, limitText, percentText, timeText } from './text.ts';
 
