@@ -19,14 +19,31 @@ export type AlertEvent = 'raised' | 'resolved';
 
 /** What else an alert of some kinds measured, in tokens or requests, when it was raised. */
 export type AlertDetails =
-  /** Of the hour's requests so many were denied; and the rule that denied the most, in words. */
-  | { readonly denied: number; readonly requests: number; readonly mostBy: string | null }
-  /** What the hour used, and what hours usually use at most (budget/usual-rate.ts). */
-  | { readonly tokensThisHour: number; readonly usual: number }
-  /** What the month will have used when it ends. */
-  | { readonly projected: number }
-  /** When the newest log was made, ISO 8601. */
-  | { readonly silentSince: string };
+  /** How many of the hour's requests were denied. */
+  | {
+      readonly denied: number;
+      /** Those that were asked for, the denied ones included. */
+      readonly requests: number;
+      /** The rule that denied the most, in words; null where that is not known. */
+      readonly mostBy: string | null;
+    }
+  /** An hour that is not as usual. */
+  | {
+      /** Tokens that the hour used. */
+      readonly tokensThisHour: number;
+      /** Tokens that hours usually use at most (budget/usual-rate.ts). */
+      readonly usual: number;
+    }
+  /** A month that will be too small. */
+  | {
+      /** Tokens that it will have used when it ends. */
+      readonly projected: number;
+    }
+  /** Nothing is logged. */
+  | {
+      /** When the newest log was made, ISO 8601. */
+      readonly silentSince: string;
+    };
 
 /** The numbers of an alert's window at the moment that it was seen or raised, in tokens. */
 export interface AlertData {
