@@ -220,10 +220,6 @@ describe('migrations of a PostgreSQL database', () => {
       applied: migrationNames('postgresql'),
     });
     expect(await databaseInfo(missing)).toMatchObject({ state: 'current' });
-    await query(
-      target,
-      `DROP DATABASE "${decodeURIComponent(url.pathname.slice(1)).replaceAll('"', '""')}" WITH (FORCE)`,
-    );
   });
 
   it('stay in the schema that the URL names, and two schemas are two ledgers', async () => {
