@@ -4,8 +4,8 @@ import { isoTime, type IsoTime } from '../../budget/windows.ts';
 import type { Alert } from '../../ledger/alerts.ts';
 import type { Binding } from '../../ledger/binding.ts';
 import type { StatusReport } from '../../ledger/status.ts';
+import { ruleText } from '../../ledger/status-words.ts';
 import type { Screen, Severity } from '../output.ts';
-import { ruleText } from './binding.ts';
 import { levelText } from './status.ts';
 import { count, limitText, percentText } from './text.ts';
 
