@@ -280,7 +280,7 @@ export class App {
   }
 
   /** The newest denials, the newest first; looked for among the newest 20,000 requests. @throws ledger_unavailable */
-  async denials(limit: number): Promise<LogEntry[]> {
+  async denials(limit: number): Promise<readonly LogEntry[]> {
     const { readDenials } = await import('./ledger/log.ts');
     return readDenials(this.ledger, limit);
   }

@@ -38,7 +38,7 @@ export function newestDenials(aiType: string | null, limit: number): LogPageQuer
 }
 
 /** The newest first. @throws ledger_unavailable */
-export async function readDenials(ledger: Ledger, limit: number): Promise<LogEntry[]> {
+export async function readDenials(ledger: Ledger, limit: number): Promise<readonly LogEntry[]> {
   const { entries } = await readPage(ledger, newestDenials(null, limit));
   return entries;
 }

@@ -85,7 +85,7 @@ function denialOf(entry: LogEntry): z.output<typeof denialSchema> {
     requestedTokens: verdict?.estimate.total ?? null,
     count: entry.deniedCount,
     codes: reasons.map(({ code }) => code),
-    explanation: reasons.length === 0 ? told : reasons.map(({ message }) => String(message)),
+    explanation: reasons.length === 0 ? told : reasons.map(({ message }) => message),
     canEverPass: verdict === null ? null : reasons.every(({ canEverPass }) => canEverPass),
     retryAt: verdict?.retryAt ?? null,
     fix: reasons.find(({ fix }) => typeof fix === 'string')?.fix ?? null,

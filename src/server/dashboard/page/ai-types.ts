@@ -105,7 +105,7 @@ function line(row: Row): HTMLElement {
 function share(row: Row): Node {
   const bar = h('span', { class: 'share-bar', 'aria-hidden': 'true' });
   bar.style.setProperty('--share', `${String(row.percentOfGlobal)}%`);
-  return h('span', { class: 'share-cell' }, bar, percentText(row.percentOfGlobal));
+  return h('span', { class: 'share-cell' }, bar, h('span', {}, percentText(row.percentOfGlobal)));
 }
 
 function compare(a: number | string, b: number | string): number {

@@ -1,4 +1,4 @@
-import uPlot from 'uplot';
+import type uPlot from 'uplot';
 import { byId } from './dom.ts';
 
 /** What both charts draw alike: colours of the theme, axes, lines that stand for limits. */
@@ -13,6 +13,8 @@ export function layerColor(place: number, isOthers: boolean): string {
   return isOthers ? 'others' : `layer-${String(place)}`;
 }
 
+/** Steps of an axis of whole tokens. */
+const WHOLE = [...Array(13).keys()].flatMap((power) => [1, 2, 5].map((each) => each * 10 ** power));
 const FONT = '12px system-ui, sans-serif';
 
 /** `20k`, `1.5M` */
@@ -36,7 +38,7 @@ export function axes(x: Partial<uPlot.Axis>): uPlot.Axis[] {
   };
   return [
     { ...common, grid: { show: false }, size: 28, gap: 6, ...x },
-    { ...common, size: 46, gap: 6, values: (_, splits) => splits.map(compact) },
+    { ...common, size: 46, incrs: WHOLE, gap: 6, values: (_, splits) => splits.map(compact) },
   ];
 }
 
@@ -58,6 +60,8 @@ export function drawLine(plot: uPlot, { at, text, color: name }: Line): void {
   ctx.moveTo(bbox.left, y);
   ctx.lineTo(bbox.left + bbox.width, y);
   ctx.stroke();
+  ctx.textAlign = 'left';
+  ctx.textBaseline = 'alphabetic';
   ctx.font = `600 ${String(12 * ratio)}px system-ui, sans-serif`;
   const above = y - 5 * ratio;
   const tight = above - 12 * ratio < bbox.top;

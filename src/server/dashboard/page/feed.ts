@@ -101,12 +101,15 @@ export class Feed {
     switch (field('event')) {
       case 'status':
         this.#retryMs = FIRST_RETRY_MS;
-        return this.#events.onStatus(data as StatusReport);
+        this.#events.onStatus(data as StatusReport);
+        break;
       case 'lost':
         this.#retryMs = FIRST_RETRY_MS;
-        return this.#events.onLost((data as { message: string }).message);
+        this.#events.onLost((data as { message: string }).message);
+        break;
       case 'heartbeat':
-        return this.#events.onHeartbeat();
+        this.#events.onHeartbeat();
+        break;
       default:
     }
   }

@@ -57,8 +57,11 @@ function renderFacts(report: StatusReport): void {
     h('div', {}, h('dt', {}, name), h('dd', {}, ...value));
   const data = [burnRate, lastLogAt, rates, largestAdmissible, month, Math.floor(nowMs() / 60_000)];
   redraw(byId('facts'), data, () => [
-    fact('Largest request now', counted(largestAdmissible ?? 0, 'token')),
-    fact('Runs out', sentence(runsOutText(report, nowMs(), localText))),
+    fact(
+      'Largest request now',
+      largestAdmissible === null ? 'any' : counted(largestAdmissible, 'token'),
+    ),
+    fact('Runs out', raised(runsOutText(report, nowMs(), localText))),
     month === undefined
       ? null
       : fact(
@@ -67,7 +70,7 @@ function renderFacts(report: StatusReport): void {
           ', ',
           timeElement(month.resetsAt),
         ),
-    fact('Burn rate', sentence(burnText(burnRate))),
+    fact('Burn rate', raised(burnText(burnRate))),
     fact(
       'Requests',
       rates
@@ -108,9 +111,14 @@ function monthName({ time }: StatusReport): string {
   });
 }
 
-function sentence(text: string): string {
+export function sentence(text: string): string {
   if (text === '') return '';
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith('.') ? '' : '.'}`;
+  return `${raised(text)}${text.endsWith('.') ? '' : '.'}`;
+}
+
+/** With a capital letter. */
+export function raised(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }
 
 /** How long ago the page heard of the ledger, in words. */

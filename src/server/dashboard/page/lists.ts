@@ -4,6 +4,7 @@ import { counted, percentText } from '../../../budget/words.ts';
 import type { StatusReport } from '../../../ledger/status.ts';
 import { command } from './copy.ts';
 import { byId, h, redraw, type Child } from './dom.ts';
+import { raised, sentence } from './level.ts';
 import { relativeElement, timeElement } from './time.ts';
 
 /** What was denied, what was raised, and what contradicts itself: each with what to do. */
@@ -65,17 +66,17 @@ function denialEntry(group: readonly Denial[]): HTMLElement {
       'p',
       {},
       h('strong', {}, aiType),
-      `${asked}${model === null ? '' : ` of ${model}`}, `,
+      `${asked}${model === null ? '' : `, model ${model}`} · `,
       relativeElement(newest.time, 'ago'),
-      ...(times === 1 ? [] : [`; ${count(times)} times since `, timeElement(oldest.time)]),
+      ...(times === 1 ? [] : [` · ${count(times)} times since `, timeElement(oldest.time)]),
     ),
-    ...explanation.map((text) => h('p', { class: 'why' }, text)),
+    ...explanation.map((text) => h('p', { class: 'why' }, raised(text))),
     canEverPass === false
       ? h('p', { class: 'muted' }, 'Waiting does not help.')
       : retryAt === null
         ? null
         : h('p', { class: 'muted' }, 'It may pass from ', timeElement(retryAt), ' on.'),
-    fix === null ? null : fixLine(fix),
+    ...(fix === null ? [] : fixLines(fix)),
   );
 }
 
@@ -123,11 +124,11 @@ function alertEntry(alert: CaredAlertDocument): HTMLElement {
       h('span', { class: 'badge', 'data-level': resolved ? 'over' : level }, level),
       ' ',
       h('strong', {}, state),
-      ` ${percentText(percent)} of ${window.start}${scope === 'global' ? '' : `, ${scope}`}, raised `,
+      ` · ${percentText(percent)} of ${window.start}${scope === 'global' ? '' : `, ${scope}`} · raised `,
       ...(raisedAt === null ? ['-'] : [relativeElement(raisedAt, 'ago')]),
-      ...(resolvedAt === null ? [] : [', over ', relativeElement(resolvedAt, 'ago')]),
+      ...(resolvedAt === null ? [] : [' · over ', relativeElement(resolvedAt, 'ago')]),
     ),
-    resolved ? null : h('p', { class: 'why' }, effect ?? message),
+    resolved ? null : h('p', { class: 'why' }, raised(effect ?? message)),
     ...toldLines(alert),
     resolved || acked ? null : command(`tokenctl alerts ack ${id.slice(-SHORT_ID)}`),
   );
@@ -165,7 +166,7 @@ export function renderFindings({ findings }: StatusReport): void {
               scope === 'global' ? ' ' : ` ${scope}: `,
               message,
             ),
-            fix === null ? null : fixLine(fix),
+            ...(fix === null ? [] : fixLines(fix)),
           ),
         ),
       ),
@@ -173,9 +174,11 @@ export function renderFindings({ findings }: StatusReport): void {
   });
 }
 
-/** A fix is a command, or a sentence. */
-function fixLine(fix: string): Child {
-  return fix.startsWith('tokenctl ') ? command(fix) : h('p', { class: 'muted' }, fix);
+/** A fix is a command, one of several, or a sentence. */
+function fixLines(fix: string): Child[] {
+  return fix.startsWith('tokenctl ')
+    ? fix.split(/, or (?=tokenctl )/).map(command)
+    : [h('p', { class: 'muted' }, sentence(fix))];
 }
 
 function byText(name: string | null): string {

@@ -4,7 +4,7 @@ import type { UsageReport } from '../../../ledger/usage.ts';
 import { renderAiTypes } from './ai-types.ts';
 import { byId, h, setText } from './dom.ts';
 import { Feed } from './feed.ts';
-import { renderLevel, say, sinceText } from './level.ts';
+import { renderLevel, say, sentence, sinceText } from './level.ts';
 import { renderAlerts, renderDenials, renderFindings, type Denial } from './lists.ts';
 import { redrawMonthChart, renderMonthChart } from './month-chart.ts';
 import { getJson, keepToken, token } from './server.ts';
@@ -64,7 +64,10 @@ const refresh = {
   },
   async run(): Promise<void> {
     this.waiting = false;
-    if (this.running) return this.soon();
+    if (this.running) {
+      this.soon();
+      return;
+    }
     this.running = true;
     this.lastMs = performance.now();
     // What fails here is told by the events, and asked again with the next of them.
@@ -149,11 +152,11 @@ function showLife(): void {
       : seconds > 0
         ? `Trying again in ${String(seconds)} s.`
         : 'Trying again.';
-  const text = `${trouble.why}. ${next}`;
+  const text = `${sentence(trouble.why)} ${next}`;
   if (banner.childElementCount === 0) banner.append(h('strong'), h('span'));
   const [first, second] = banner.children;
   if (first !== undefined) setText(first, `${since}.`);
-  if (second !== undefined) setText(second, ` ${text.charAt(0).toUpperCase()}${text.slice(1)}`);
+  if (second !== undefined) setText(second, ` ${text}`);
   document.title = `STALE · ${report === null ? '' : `${report.level.toUpperCase()} · `}tokenctl`;
 }
 
@@ -162,7 +165,7 @@ function askForToken(why: string): void {
   byId('budget').hidden = true;
   const form = byId('token');
   form.hidden = false;
-  const refused = token() === null ? '' : `${why.charAt(0).toUpperCase()}${why.slice(1)}. `;
+  const refused = token() === null ? '' : `${sentence(why)} `;
   setText(byId('token-why'), `${refused}This server tells its numbers to those who have a token.`);
   byId('token-field').focus();
 }

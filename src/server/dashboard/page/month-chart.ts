@@ -19,8 +19,9 @@ interface Point {
 
 interface Course {
   readonly points: readonly Point[];
-  /** From now to the end of the month; null without enough data. */
+  /** Where it leads by the end of the month; null without enough data. */
   readonly end: Point | null;
+  readonly endMs: number;
   readonly lines: readonly Line[];
   readonly reachedAt: string | null;
 }
@@ -65,12 +66,18 @@ function courseOf(report: StatusReport, usage: UsageReport): Course {
   points.push({ atMs: now, tokens: taken });
   const { lastDay, lastHour, limitReachedAt } = report.burnRate;
   const rate = lastDay ?? lastHour;
-  const endMs = Date.parse(month?.resetsAt ?? '');
+  const endMs = month === undefined ? now : Date.parse(month.resetsAt);
   const end =
-    rate === null || Number.isNaN(endMs)
+    rate === null
       ? null
       : { atMs: endMs, tokens: Math.round(taken + (rate * (endMs - now)) / HOUR_MS) };
-  return { points, end, lines: linesOf(report, month?.limit ?? null), reachedAt: limitReachedAt };
+  return {
+    points,
+    end,
+    endMs,
+    lines: linesOf(report, month?.limit ?? null),
+    reachedAt: limitReachedAt,
+  };
 }
 
 function linesOf({ thresholds: { emergencyAt } }: StatusReport, limit: number | null): Line[] {
@@ -82,11 +89,10 @@ function linesOf({ thresholds: { emergencyAt } }: StatusReport, limit: number | 
 }
 
 function plotOf(
-  { points, end, lines, reachedAt }: Course,
+  { points, end, endMs, lines, reachedAt }: Course,
   { width, height }: { width: number; height: number },
 ): uPlot {
   const first = points[0]?.atMs ?? 0;
-  const last = end?.atMs ?? points.at(-1)?.atMs ?? 0;
   const highest = Math.max(1, ...lines.map(({ at }) => at), ...points.map((each) => each.tokens));
   // A projection far above the limit says no more than one that leaves the chart.
   const top =
@@ -97,11 +103,11 @@ function plotOf(
   return new uPlot(
     {
       ...{ width, height },
-      padding: [10, 12, 0, 0],
+      padding: [10, 20, 0, 0],
       legend: { show: false },
       cursor: { drag: { x: false, y: false }, y: false },
       scales: {
-        x: { time: true, range: () => [first / 1_000, last / 1_000] },
+        x: { time: true, range: () => [first / 1_000, endMs / 1_000] },
         y: { range: () => [0, top * 1.08] },
       },
       axes: axes({

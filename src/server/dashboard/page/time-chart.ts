@@ -22,7 +22,7 @@ export function renderTimeChart(stack: Stack, report: StatusReport): void {
   const limit = limitOf(view, report);
   const expected = expectedOf(stack, report);
   const highest = Math.max(0, ...totals, ...expected.map(([, value]) => value));
-  const limitShown = limit !== null && limit <= highest * MOST_ABOVE;
+  const limitShown = limit !== null && (highest === 0 || limit <= highest * MOST_ABOVE);
   const total = layers.reduce((sum, layer) => sum + layer.total, 0);
   const about = `${counted(total, 'token')} in ${spanText(stack)}`;
   drawing.draw(`Bars: ${about}. The table below has the numbers.`, (size) =>
@@ -104,12 +104,12 @@ function plotOf(
   return new uPlot(
     {
       ...{ width, height },
-      padding: [10, 8, 0, 0],
+      padding: [10, 20, 0, 0],
       legend: { show: false },
       cursor: { drag: { x: false, y: false }, y: false, points: { show: false } },
       scales: {
         x: { time: false, range: () => [-0.6, buckets.length - 0.4] },
-        y: { range: () => [0, highest === 0 ? 1 : highest * 1.08] },
+        y: { range: () => [0, highest === 0 ? 10 : highest * 1.08] },
       },
       axes: axes({
         splits: () => labelled(stack, width),
