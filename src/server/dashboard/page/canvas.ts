@@ -18,7 +18,7 @@ const WHOLE = [...Array(13).keys()].flatMap((power) => [1, 2, 5].map((each) => e
 const FONT = '12px system-ui, sans-serif';
 
 /** `20k`, `1.5M` */
-export function compact(value: number): string {
+function compact(value: number): string {
   for (const [unit, size] of [
     ['B', 1e9],
     ['M', 1e6],

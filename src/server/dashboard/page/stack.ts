@@ -11,7 +11,7 @@ interface Bucket {
   readonly endMs: number;
 }
 
-export interface Layer {
+interface Layer {
   readonly name: string;
   /** Tokens of each bucket. */
   readonly values: readonly number[];
@@ -33,7 +33,7 @@ const DAY_MS = 24 * HOUR_MS;
 const HOURS = 48;
 const MONTHS = 12;
 /** AI types that have a colour of their own. */
-export const MOST_LAYERS = 6;
+const MOST_LAYERS = 6;
 export const OTHERS = 'others';
 /** The rows with the most tokens; smaller ones are among the others. */
 const MOST_ROWS = 2_000;

@@ -50,7 +50,7 @@ export function clockText(ms: number): string {
 }
 
 /** `2026-11-24 13:03 UTC` */
-export function utcText(iso: string | number): string {
+function utcText(iso: string | number): string {
   const at = new Date(iso);
   if (Number.isNaN(at.getTime())) return '-';
   return `${at.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
