@@ -125,6 +125,16 @@ describe('the dashboard', () => {
     const { used, held } = report.windows[0]!;
     const day = report.windows[1]!;
 
+    // What is pointed at is told, and no more when nothing is.
+    const readout = page.locator('#month-readout');
+    await page.locator('#month-chart .u-over').scrollIntoViewIfNeeded();
+    const { x, y } = (await page.locator('#month-chart .u-over').boundingBox())!;
+    await page.mouse.move(x + 2, y + 50);
+    await page.mouse.move(x + 1, y + 51);
+    await readout.getByText(/: 0 tokens$/).waitFor();
+    await page.mouse.move(0, 0);
+    await readout.getByText(/^Now: /).waitFor();
+
     await page.getByText('Month', { exact: true }).last().click();
     await page.click('#time-details summary');
     const first = page.locator('#time-table tbody tr').first();

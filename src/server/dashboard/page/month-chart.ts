@@ -40,7 +40,7 @@ export function renderMonthChart(report: StatusReport, usage: UsageReport): void
   const taken = takenOf(month);
   const about = `${counted(taken, 'token')} used and held${month.limit === null ? ', no monthly limit' : ` of ${count(month.limit)}`}`;
   drawing.draw(`A line: ${about}. The table below has the numbers.`, (size) =>
-    plotOf(course, size),
+    plotOf(course, `Now: ${about}`, size),
   );
   setText(byId('month-readout'), `Now: ${about}`);
   setText(byId('month-notes'), notesOf(course, usage));
@@ -90,6 +90,7 @@ function linesOf({ thresholds: { emergencyAt } }: StatusReport, limit: number | 
 
 function plotOf(
   { points, end, endMs, lines, reachedAt }: Course,
+  now: string,
   { width, height }: { width: number; height: number },
 ): uPlot {
   const first = points[0]?.atMs ?? 0;
@@ -120,11 +121,11 @@ function plotOf(
       hooks: {
         draw: [
           (plot) => {
-            const now = points.at(-1);
+            const newest = points.at(-1);
             clipped(plot, () => {
-              if (end !== null && now !== undefined) {
+              if (end !== null && newest !== undefined) {
                 drawDotted(plot, [
-                  [now.atMs / 1_000, now.tokens],
+                  [newest.atMs / 1_000, newest.tokens],
                   [end.atMs / 1_000, end.tokens],
                 ]);
               }
@@ -142,10 +143,11 @@ function plotOf(
         setCursor: [
           (plot) => {
             const point = points[plot.cursor.idx ?? -1];
-            if (point === undefined) return;
             setText(
               byId('month-readout'),
-              `${localText(point.atMs)}: ${counted(point.tokens, 'token')}`,
+              point === undefined
+                ? now
+                : `${localText(point.atMs)}: ${counted(point.tokens, 'token')}`,
             );
           },
         ],
