@@ -10,7 +10,7 @@ export type UsageGroup = (typeof USAGE_GROUPS)[number];
 
 /** used: the most tokens first. key: by time or name. */
 export const USAGE_ORDERS = ['used', 'key'] as const;
-export type UsageOrder = (typeof USAGE_ORDERS)[number];
+type UsageOrder = (typeof USAGE_ORDERS)[number];
 
 /** The most rows of one answer. */
 export const MOST_USAGE_ROWS = 10_000;

@@ -82,7 +82,7 @@ export interface SqlUsage {
  * of the filter that are not null.
  *
  * Rollups are first added up in the order of their key, as far as the groups need it: SQLite would sort
- * each of them otherwise, which takes three times as long.
+ * each of them otherwise, which takes several times as long.
  */
 export function usageStatement(
   kind: DatabaseKind,
@@ -117,12 +117,13 @@ export function usageStatement(
       SELECT ${grouped.join(', ')}, ${SUMS}, min(hour_start) AS first_hour, max(hour_start) AS last_hour
       FROM counted GROUP BY ${keys.map((_, index) => String(index + 1)).join(', ')}
       HAVING ${AMOUNTS.map((column) => `sum(${column}) <> 0`).join(' OR ')}
-    ), ranked AS (
+    ), ranked AS MATERIALIZED (
       SELECT *, row_number() OVER (ORDER BY used DESC, ${keys.join(', ')}) AS ranking FROM grouped
     )
-    SELECT CASE WHEN ranking <= @limit THEN ranking END AS place,
-      ${keys.map((key) => `min(${key}) AS ${key}`).join(', ')}, count(*) AS groups, ${SUMS},
-      min(first_hour) AS first_hour, max(last_hour) AS last_hour
-    FROM ranked GROUP BY 1`,
+    SELECT ranking AS place, ${keys.join(', ')}, 1 AS groups, ${AMOUNTS.join(', ')}, first_hour, last_hour
+    FROM ranked WHERE ranking <= @limit
+    UNION ALL
+    SELECT NULL, ${keys.map(() => "''").join(', ')}, count(*), ${SUMS}, min(first_hour), max(last_hour)
+    FROM ranked WHERE ranking > @limit HAVING count(*) > 0`,
   };
 }

@@ -40,7 +40,7 @@ export interface UsageRow extends UsageKey, UsageAmounts {
 }
 
 /** The rows that a limit left out, as one. */
-export interface OtherUsage extends UsageAmounts {
+interface OtherUsage extends UsageAmounts {
   /** How many they are. */
   readonly rows: number;
   readonly percent: Percent;
@@ -48,7 +48,7 @@ export interface OtherUsage extends UsageAmounts {
   readonly lastHour: IsoTime;
 }
 
-export interface AiTypeAdjustments extends UsageAmounts {
+interface AiTypeAdjustments extends UsageAmounts {
   readonly aiType: string;
 }
 

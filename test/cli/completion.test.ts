@@ -38,6 +38,15 @@ describe('a line is completed with', () => {
     [['--json', 'db', 'v'], ['verify']],
     [['--database=x.db', 'db', 'v'], ['verify']],
     [['log', '--sta'], ['--state']],
+    [
+      ['usage', '--by', 'mo'],
+      ['model', 'month'],
+    ],
+    [['usage', '--by', 'day', 'ai'], ['ai-type']],
+    [
+      ['usage', '--sort', ''],
+      ['used', 'key'],
+    ],
     [['log', '--state', 're'], ['released']],
     [['log', '--state=re'], ['--state=released']],
     [['log', '-f', '--limit=5', '--state', 're'], ['released']],
@@ -138,10 +147,11 @@ describe("bash's line", () => {
 });
 
 describe.each(DATABASES)('on %s', (kind) => {
-  it('AI types of the month and of limits, resets and revisions are known', async () => {
+  it('AI types of the month and of limits, models, resets and revisions are known', async () => {
     const { url } = await emptyDatabase(kind);
     const on = ['--database', url];
-    const input = `timestamp,input,output\n${new Date().toISOString()},7,0\n`;
+    const now = new Date().toISOString();
+    const input = `timestamp,input,output,model\n${now},7,0,claude-a\n${now},6,0,$(id)\n`;
     await cli.run(['db', 'migrate', ...on]);
     await cli.run(['import', '-', '--format', 'csv', '--ai-type', 'logged', ...on], { input });
     await cli.run([
@@ -163,6 +173,8 @@ describe.each(DATABASES)('on %s', (kind) => {
     writeFileSync(join(cli.home, 'own.json'), JSON.stringify({ database: url }));
     expect(await candidates(['--config', 'own.json', 'status', '--ai-type', ''])).toEqual(all);
     expect(await candidates(['--config=~/own.json', 'status', '--ai-type', ''])).toEqual(all);
+    expect(await candidates([...on, 'usage', '--model', ''])).toEqual(['claude-a']);
+    expect(await candidates([...on, 'usage', '--request-type', 'i'])).toEqual(['import']);
     expect(await candidates([...on, 'reset', '--undo', ''])).toEqual(['2']);
     expect(await candidates([...on, 'limits', 'rollback', ''])).toEqual(['2', '1']);
     const set = [...on, 'limits', 'set'];

@@ -14,6 +14,8 @@ export interface Candidate {
 export interface LiveValues {
   /** The AI types of this month, and those that have limits of their own. */
   aiTypes(): Promise<string[]>;
+  /** The models, or request types, that requests of this month named; without those that a shell would read as more than a word. */
+  namesIn(group: 'model' | 'request-type'): Promise<string[]>;
   /** The resets that can be undone. */
   resets(): Promise<Candidate[]>;
   /** The revisions of the limits. */
@@ -29,6 +31,10 @@ export interface LiveValues {
 /** Half a second for a transaction: with connecting and hanging up it stays within one. */
 const TIMEOUT_MS = 500;
 
+const MOST_NAMES = 100;
+/** Of other programs' texts only these are offered: a shell inserts them as they are. */
+const PLAIN_WORD = /^[a-z0-9][\w.:/@-]{0,99}$/i;
+
 /** @param context with the `--database` and `--config` of the line that is completed */
 export function liveValues(context: CommandContext): LiveValues {
   return {
@@ -37,6 +43,15 @@ export function liveValues(context: CommandContext): LiveValues {
         const { aiTypes, windows } = await app.status();
         const scopes = windows.map(({ scope }) => scope).filter((scope) => scope !== 'global');
         return [...aiTypes.map(({ aiType }) => aiType), ...scopes];
+      }),
+    namesIn: (group) =>
+      ask(context, async (app) => {
+        const { usageQuery } = await import('../../budget/usage-query.ts');
+        const asked = { by: [group], limit: MOST_NAMES };
+        const { rows } = await app.usage(usageQuery(asked, context.runtime.nowMs(), ''));
+        return rows
+          .map(({ model, requestType }) => model ?? requestType ?? '')
+          .filter((name) => PLAIN_WORD.test(name));
       }),
     resets: () =>
       ask(context, async (app) =>

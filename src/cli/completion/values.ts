@@ -8,6 +8,7 @@ import {
   type LimitKeyRule,
 } from '../../budget/limits.ts';
 import { PROFILES } from '../../budget/settings.ts';
+import { USAGE_GROUPS, USAGE_ORDERS } from '../../budget/usage-query.ts';
 import { isoTime, WINDOW_KINDS } from '../../budget/windows.ts';
 import { REQUEST_STATES } from '../../ledger/port.ts';
 import { SERVICES } from '../service/unit.ts';
@@ -33,6 +34,10 @@ type Source = (asked: Asked) => Values | Promise<Values>;
 const SOURCES: Readonly<Record<string, Source>> = {
   type: aiTypes,
   state: () => words(REQUEST_STATES),
+  model: async ({ live }) => words(await live.namesIn('model')),
+  'request-type': async ({ live }) => words(await live.namesIn('request-type')),
+  group: () => words(USAGE_GROUPS),
+  order: () => words(USAGE_ORDERS),
   window: () => words([...WINDOW_KINDS, 'all']),
   month: ({ nowMs }) => words(lastMonths(nowMs)),
   template: templates,

@@ -18,10 +18,15 @@ import { renderWindows } from './windows.ts';
 /** What is asked beside the events is asked at most so often, in ms. */
 const REFRESH_MS = 4_000;
 const TICK_MS = 1_000;
+/** Usage of a long time is read from many counts: it is asked for less often. */
+const USAGE_EVERY_MS = { hours: REFRESH_MS, days: 30_000, months: 60_000 } as const;
+const MONTH_EVERY_MS = 60_000;
 
 let report: StatusReport | null = null;
 let stack: Stack | null = null;
+let stackAtMs = -Infinity;
 let month: UsageReport | null = null;
+let monthAtMs = -Infinity;
 let view: View = 'hours';
 /** When the page last heard how the ledger is, by the server's clock; null before. */
 let heardMs: number | null = null;
@@ -71,24 +76,33 @@ const refresh = {
     this.running = true;
     this.lastMs = performance.now();
     // What fails here is told by the events, and asked again with the next of them.
-    await Promise.allSettled([loadUsage(), loadDenials(), loadAlerts()]);
+    await Promise.allSettled([loadUsage(), loadMonth(), loadDenials(), loadAlerts()]);
+    drawCharts();
     this.running = false;
   },
 };
 
+/** Unless what is shown is new enough. */
 async function loadUsage(): Promise<void> {
+  const startedMs = performance.now();
+  if (stack?.view === view && startedMs - stackAtMs < USAGE_EVERY_MS[view]) return;
   const asked = view;
   const atMs = nowMs();
   const questions = questionsOf(asked, atMs);
-  const [totals, byAiType, days] = await Promise.all([
+  const [totals, byAiType] = await Promise.all([
     getJson<UsageReport>(questions.totals),
     getJson<UsageReport>(questions.byAiType),
-    getJson<UsageReport>('/api/v1/usage?by=day'),
   ]);
-  month = days;
   if (asked !== view) return;
   stack = stackOf(asked, atMs, totals, byAiType);
-  drawCharts();
+  stackAtMs = startedMs;
+}
+
+async function loadMonth(): Promise<void> {
+  const startedMs = performance.now();
+  if (month !== null && startedMs - monthAtMs < MONTH_EVERY_MS) return;
+  month = await getJson<UsageReport>('/api/v1/usage?by=day');
+  monthAtMs = startedMs;
 }
 
 async function loadDenials(): Promise<void> {
@@ -184,7 +198,7 @@ byId('forget').addEventListener('click', () => {
 for (const choice of document.querySelectorAll<HTMLInputElement>('input[name="view"]')) {
   choice.addEventListener('change', () => {
     view = choice.value as View;
-    void loadUsage().catch(() => undefined);
+    void loadUsage().then(drawCharts, () => undefined);
   });
 }
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
