@@ -5,6 +5,7 @@ import tseslint from 'typescript-eslint';
 const edges = [
   'src/platform/**',
   'src/cli/output.ts',
+  'src/server/dashboard/page/**',
   'bin/**',
   'scripts/**',
   'test/**',

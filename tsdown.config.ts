@@ -18,14 +18,14 @@ const common: UserConfig = {
 const atStart = [
   /src[\\/]cli[\\/](main|program|output|exit-codes|failure|suggestions|table[\\/].*|views[\\/]text)\.ts/,
   /src[\\/](version|config[\\/]database|platform[\\/](process|program|runtime|warning))\.ts/,
-  /src[\\/]budget[\\/](errors|tokens|windows)\.ts/,
+  /src[\\/]budget[\\/](errors|tokens|windows|words)\.ts/,
 ];
 const atStatus = [
   /src[\\/](app|cli[\\/]context|config[\\/]file|platform[\\/](directories|files))\.ts/,
   /src[\\/]cli[\\/]commands[\\/](status|check)\.ts/,
-  /src[\\/]cli[\\/]views[\\/](ai-types|binding|check|findings|nagios|status|table|windows)\.ts/,
+  /src[\\/]cli[\\/]views[\\/](ai-types|check|findings|nagios|status|table|windows)\.ts/,
   /src[\\/]budget[\\/](?!estimate|prompt-content|rejudge|usage-query)/,
-  /src[\\/]ledger[\\/](batch|binding|counters|denials|ledger|limits-in-force|queue|snapshot|status|steps|window-status|schema[\\/]state)\.ts/,
+  /src[\\/]ledger[\\/](batch|binding|counters|denials|ledger|limits-in-force|queue|snapshot|status|status-words|steps|window-status|schema[\\/]state)\.ts/,
 ];
 
 /**
@@ -79,6 +79,21 @@ export default defineConfig([
         ],
       },
     },
+  },
+  {
+    // The dashboard, as browsers read it: a script with all that it needs, and what it stands beside.
+    ...{ platform: 'browser', target: 'es2022', minify: true, dts: false },
+    deps: { onlyBundle: false },
+    entry: { main: 'src/server/dashboard/page/main.ts' },
+    tsconfig: 'src/server/dashboard/page/tsconfig.json',
+    format: 'esm',
+    outDir: 'dist/dashboard',
+    fixedExtension: false,
+    copy: [
+      { from: 'src/server/dashboard/page/*.{html,css,svg}', to: 'dist/dashboard' },
+      { from: 'node_modules/uplot/dist/uPlot.min.css', to: 'dist/dashboard', rename: 'uplot.css' },
+      { from: 'node_modules/uplot/LICENSE', to: 'dist/dashboard', rename: 'uPlot.LICENSE' },
+    ],
   },
   {
     ...common,

@@ -1,6 +1,7 @@
 import { cpus, totalmem } from 'node:os';
 import { namesOf } from '../test/support/arguments.ts';
 import { contention } from './contention.ts';
+import { dashboard } from './dashboard.ts';
 import { gateway } from './gateway.ts';
 import { memory } from './memory.ts';
 import { monitor } from './monitor.ts';
@@ -10,7 +11,17 @@ import { throughput } from './throughput.ts';
 import { usage } from './usage.ts';
 
 /** `npm run bench`, or `npm run bench -- throughput` for some of it. */
-const benches = { starting, throughput, sustained, contention, memory, monitor, gateway, usage };
+const benches = {
+  starting,
+  throughput,
+  sustained,
+  contention,
+  memory,
+  monitor,
+  gateway,
+  usage,
+  dashboard,
+};
 
 const names = Object.keys(benches);
 const given = process.argv.slice(2);

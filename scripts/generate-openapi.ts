@@ -67,6 +67,7 @@ const TAGS = [
   },
   { name: 'Reservations', description: 'Reserve, settle, release and check, as in the library.' },
   { name: 'Status', description: 'How the budget and the server are.' },
+  { name: 'Usage', description: 'What was used and what was denied, by whom and when.' },
   { name: 'Limits', description: 'The limits in force, and their changes.' },
   { name: 'Resets', description: 'Adjustments by which operators lower usage.' },
   { name: 'Alerts', description: 'What was raised, and what is done with it.' },

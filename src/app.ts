@@ -298,6 +298,12 @@ export class App {
     return readLog(this.ledger, query);
   }
 
+  /** The newest denials, the newest first; looked for among the newest 20,000 requests. @throws ledger_unavailable */
+  async denials(limit: number): Promise<readonly LogEntry[]> {
+    const { readDenials } = await import('./ledger/log.ts');
+    return readDenials(this.ledger, limit);
+  }
+
   /** The request with this row or reservation id, request id or idempotency key. @throws ledger_unavailable */
   async findRequest(name: string): Promise<FoundRequest | null> {
     const { findRequest } = await import('./ledger/log.ts');

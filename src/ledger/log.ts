@@ -25,6 +25,24 @@ export const EVERYTHING: LogFilter = {
   failed: false,
 };
 
+/** The newest denials, of an AI type or of all, looked for in one read: among the newest 20,000 requests. */
+export function newestDenials(aiType: string | null, limit: number): LogPageQuery {
+  return {
+    filter: { ...EVERYTHING, aiType, state: 'denied' },
+    order: 'newest first',
+    from: null,
+    sinceMs: 0,
+    untilMs: Number.MAX_SAFE_INTEGER,
+    limit,
+  };
+}
+
+/** The newest first. @throws ledger_unavailable */
+export async function readDenials(ledger: Ledger, limit: number): Promise<readonly LogEntry[]> {
+  const { entries } = await readPage(ledger, newestDenials(null, limit));
+  return entries;
+}
+
 /** The newest requests that match, the newest last. @throws ledger_unavailable */
 export async function readLog(ledger: Ledger, query: LogQuery): Promise<LogEntry[]> {
   const entries: LogEntry[] = [];

@@ -1,7 +1,7 @@
 import { windowAt } from '../budget/windows.ts';
 import type { Ledger } from './ledger.ts';
 import { limitsReader } from './limits-in-force.ts';
-import { EVERYTHING } from './log.ts';
+import { newestDenials } from './log.ts';
 import type { LogEntry, Operations } from './port.ts';
 import { applyDue, readSnapshot, type Snapshot } from './snapshot.ts';
 import { statusReport, type StatusReport } from './status.ts';
@@ -61,16 +61,7 @@ function* readLately(
           yield* step(ops.dueHolds()),
           starts,
         ).filter((row) => row.aiType === aiType);
-  const { entries } = yield* step(
-    ops.logPage({
-      filter: { ...EVERYTHING, aiType, state: 'denied' },
-      order: 'newest first',
-      from: null,
-      sinceMs: 0,
-      untilMs: Number.MAX_SAFE_INTEGER,
-      limit: DENIALS,
-    }),
-  );
+  const { entries } = yield* step(ops.logPage(newestDenials(aiType, DENIALS)));
   return {
     snapshot,
     hours: starts.map((start) => ({

@@ -38,6 +38,11 @@ export function openApiText(): string {
   return readFileSync(join(packageRoot(), 'openapi.json'), 'utf8');
 }
 
+/** A file of the dashboard, as the build made it. */
+export function dashboardFile(name: string): Buffer {
+  return readFileSync(join(packageRoot(), 'dist', 'dashboard', name));
+}
+
 /** The names of the migrations that this version knows, in order. */
 export function migrationNames(kind: 'sqlite' | 'postgresql'): string[] {
   return readdirSync(join(packageRoot(), 'prisma', kind, 'migrations'), { withFileTypes: true })

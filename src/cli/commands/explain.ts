@@ -3,12 +3,12 @@ import type { AdmissionRequest } from '../../budget/decide.ts';
 import { invalidInput, TokenctlError } from '../../budget/errors.ts';
 import type { Verdict } from '../../budget/verdict.ts';
 import type { LogEntry } from '../../ledger/port.ts';
+import { requestDocument, verdictOf } from '../../ledger/request-document.ts';
 import { withApp, type CommandContext } from '../context.ts';
 import type { ExplainDocument } from '../documents.ts';
 import { EXIT } from '../exit-codes.ts';
 import { checkView, lostCheckView } from '../views/check.ts';
 import { explainView } from '../views/explain.ts';
-import { requestDocument, verdictOf } from '../views/log.ts';
 
 export async function explain(context: CommandContext, request: string): Promise<number> {
   const name = request.trim();

@@ -8,6 +8,7 @@ import {
   type LogFilter,
   type RequestState,
 } from '../../ledger/port.ts';
+import { requestDocument } from '../../ledger/request-document.ts';
 import { pause, stopSignal } from '../../platform/process.ts';
 import { withApp, type CommandContext } from '../context.ts';
 import type { LogDocument } from '../documents.ts';
@@ -15,7 +16,7 @@ import { EXIT } from '../exit-codes.ts';
 import { parseInstant } from '../instant.ts';
 import { isLost, KeptApp } from '../kept-app.ts';
 import { noteNearAiTypes } from '../near-ai-type.ts';
-import { logHeader, logLayout, logLines, requestDocument, type LogLayout } from '../views/log.ts';
+import { logHeader, logLayout, logLines, type LogLayout } from '../views/log.ts';
 
 export interface LogOptions {
   readonly limit?: string;

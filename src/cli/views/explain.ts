@@ -2,9 +2,9 @@ import { ownLimits, type Limits } from '../../budget/limits.ts';
 import type { Verdict } from '../../budget/verdict.ts';
 import { isoTime } from '../../budget/windows.ts';
 import type { LogEntry } from '../../ledger/port.ts';
+import { verdictOf } from '../../ledger/request-document.ts';
 import type { Screen } from '../output.ts';
 import { brokenText, denialLines, estimateText, ruleLines } from './check.ts';
-import { verdictOf } from './log.ts';
 import { count, counted, duration, hang, oneLine, timeText } from './text.ts';
 
 /**

@@ -1,7 +1,7 @@
 import type { LimitChange } from '../../budget/limit-changes.ts';
 import type { LimitEffect } from '../../ledger/limit-effect.ts';
+import { ruleText } from '../../ledger/status-words.ts';
 import type { Screen } from '../output.ts';
-import { ruleText } from './binding.ts';
 import { grid } from './grid.ts';
 import { count, counted, fixLine, hang } from './text.ts';
 

@@ -1,12 +1,18 @@
 import type { Level } from '../../budget/levels.ts';
-import type { Limit } from '../../budget/limits.ts';
 import type { StatusReport } from '../../ledger/status.ts';
-import type { WindowStatus } from '../../ledger/window-status.ts';
+import {
+  bindingText,
+  burnText,
+  globalMonth,
+  levelMeaning,
+  runsOutText,
+  shareText,
+  takenOf,
+} from '../../ledger/status-words.ts';
 import type { Screen } from '../output.ts';
 import { aiTypeTable } from './ai-types.ts';
-import { bindingText } from './binding.ts';
 import { findingLines } from './findings.ts';
-import { count, counted, duration, hang, localTimeText, percentText } from './text.ts';
+import { count, counted, duration, hang, localTimeText } from './text.ts';
 import { windowTable } from './windows.ts';
 
 /** The width of a line's label. */
@@ -71,7 +77,7 @@ export function levelLines(report: StatusReport, screen: Screen): string[] {
 /** What the level does to requests, and the largest that passes. */
 export function passesLines(report: StatusReport, screen: Screen, nowMs: number): string[] {
   const { colors } = screen;
-  const meaning = meaningOf(report, screen, nowMs);
+  const meaning = levelMeaning(report, timesOn(screen, nowMs));
   const lines = meaning === null ? [] : labelled('', meaning, screen).filter((line) => line !== '');
   // The emergency stop has said it all.
   if (report.level === 'emergency') return lines;
@@ -84,52 +90,9 @@ export function passesLines(report: StatusReport, screen: Screen, nowMs: number)
   ];
 }
 
-/** What the level does to requests; null where it does nothing. */
-function meaningOf(report: StatusReport, screen: Screen, nowMs: number): string | null {
-  const { criticalAt, emergencyAt, criticalRequest } = report.thresholds;
-  const restricts = criticalAt !== null && criticalRequest !== null;
-  const stops = emergencyAt === null ? '' : `; from ${count(emergencyAt)} on every request is`;
-  switch (report.level) {
-    case 'ok':
-      return null;
-    case 'warning':
-      return restricts
-        ? `denies nothing yet; from ${counted(criticalAt, 'token')} requests above ${count(criticalRequest)} are denied`
-        : `denies nothing yet${stops === '' ? '' : `${stops} denied`}`;
-    case 'critical':
-      return restricts
-        ? `requests above ${counted(criticalRequest, 'token')} are denied${stops}`
-        : `denies nothing yet${stops === '' ? '' : `${stops} denied`}`;
-    case 'emergency': {
-      const month = globalMonth(report);
-      const reset =
-        month === undefined ? 'the month resets' : localTimeText(month.resetsAt, screen, nowMs);
-      return `${stopText(emergencyAt, month?.limit ?? null)}: every request is denied until ${reset}, or until usage is reset or the limit raised`;
-    }
-  }
-}
-
-/** `the emergency stop at 137,200 tokens (98 %) is reached` */
-function stopText(emergencyAt: Limit, limit: Limit): string {
-  if (emergencyAt === null || limit === null) return 'the emergency stop is reached';
-  // The setting itself: the amount is that percentage, rounded up.
-  const percent = limit === 0 ? 100 : Math.floor((100 * emergencyAt) / limit);
-  return `the emergency stop at ${counted(emergencyAt, 'token')} (${String(percent)} %) is reached`;
-}
-
-function shareText(report: StatusReport): string {
-  const global = globalMonth(report);
-  return global === undefined || global.limit === null
-    ? `${counted(takenOf(global), 'token')} used, no monthly limit`
-    : `${percentText(global.percent)} of ${counted(global.limit, 'token')}`;
-}
-
-function globalMonth(report: StatusReport): WindowStatus | undefined {
-  return report.windows.find((row) => row.scope === 'global' && row.window === 'month');
-}
-
-function takenOf(row: WindowStatus | undefined): number {
-  return (row?.used ?? 0) + (row?.held ?? 0);
+/** How times stand in sentences. */
+function timesOn(screen: Screen, nowMs: number): (iso: string) => string {
+  return (iso) => localTimeText(iso, screen, nowMs);
 }
 
 /** How fast it goes, when it runs out, and when it comes back. */
@@ -165,33 +128,11 @@ export function paceParts(report: StatusReport, screen: Screen, nowMs: number): 
       ? 'none yet'
       : `${duration(nowMs - Date.parse(lastLogAt))} ago, ${localTimeText(lastLogAt, screen, nowMs)}`;
   return {
-    runsOut: labelled('Runs out', runsOutText(report, screen, nowMs), screen),
+    runsOut: labelled('Runs out', runsOutText(report, nowMs, timesOn(screen, nowMs)), screen),
     burnRate: labelled('Burn rate', burnText(burnRate), screen),
     rates: labelled('Rates', requests.join(', '), screen),
     lastLog: labelled('Last log', last, screen),
   };
-}
-
-function burnText({ lastHour, lastDay }: StatusReport['burnRate']): string {
-  if (lastHour === null && lastDay === null) return 'not enough data';
-  const rate = (tokens: number | null): string =>
-    tokens === null ? 'not enough data' : `${counted(tokens, 'token')} an hour`;
-  return `${rate(lastHour)} over 1 h, ${rate(lastDay)} over 24 h`;
-}
-
-function runsOutText(report: StatusReport, screen: Screen, nowMs: number): string {
-  const month = globalMonth(report);
-  if (month === undefined || month.limit === null) return 'never: there is no monthly limit';
-  if (report.level === 'emergency') return 'the emergency stop is reached';
-  if (month.remaining === 0) return 'the monthly limit is reached';
-  const { limitReachedAt, lastHour, lastDay } = report.burnRate;
-  if (limitReachedAt !== null) {
-    const when = localTimeText(limitReachedAt, screen, nowMs);
-    return `in ${duration(Date.parse(limitReachedAt) - nowMs)} at this rate, ${when}`;
-  }
-  return lastHour === null && lastDay === null
-    ? 'not enough data'
-    : 'not before the month resets, at this rate';
 }
 
 function databaseLines(report: StatusReport, screen: Screen, nowMs: number): string[] {

@@ -1,50 +1,15 @@
 import { count, limitText } from '../../budget/tokens.ts';
 import { isoTime } from '../../budget/windows.ts';
+import { age, counted, duration, percentText } from '../../budget/words.ts';
 import type { Screen } from '../output.ts';
 
 /** Words and numbers as every screen writes them. Pure. */
 
-export { count, limitText };
+export { age, count, counted, duration, limitText, percentText };
 
 /** Numbers inside a formula, grouped as everywhere else. */
 export function grouped(formula: string): string {
   return formula.replace(/\d{4,}/g, (digits) => count(Number(digits)));
-}
-
-/** `1 request`, `2 requests`. */
-export function counted(value: number, singular: string, plural = `${singular}s`): string {
-  return `${count(value)} ${value === 1 ? singular : plural}`;
-}
-
-/** Two decimals, as computed: rounded down, so that 99.999 is never shown as 100. */
-export function percentText(percent: number | null): string {
-  return percent === null ? '-' : `${percent.toFixed(2)} %`;
-}
-
-const UNITS = [
-  ['d', 86_400],
-  ['h', 3_600],
-  ['min', 60],
-  ['s', 1],
-] as const;
-
-/** The two greatest units of a length of time: '6 d 17 h', '26 min', '9 s'. */
-export function duration(ms: number): string {
-  let seconds = Math.max(0, Math.round(ms / 1_000));
-  const parts: string[] = [];
-  for (const [unit, length] of UNITS) {
-    const amount = Math.floor(seconds / length);
-    seconds -= amount * length;
-    if (amount > 0) parts.push(`${String(amount)} ${unit}`);
-    else if (parts.length > 0) break;
-    if (parts.length === 2) break;
-  }
-  return parts.length === 0 ? '0 s' : parts.join(' ');
-}
-
-/** The greatest unit of a length of time: '6 d', '26 min'. */
-export function age(ms: number): string {
-  return duration(ms).split(' ').slice(0, 2).join(' ');
 }
 
 /** '18 KiB', '1,204 MiB'; rounded up */

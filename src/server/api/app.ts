@@ -8,6 +8,7 @@ import { checked, hasBody, readJson } from './input.ts';
 import type { Answer, Call, Operation, Services } from './operation.ts';
 import { answerOfProblem, Problem, problemOf } from './problem.ts';
 import { OPERATIONS } from './routes/all.ts';
+import { PAGE_PATHS, pageAnswer } from '../dashboard/files.ts';
 
 /** What the composed application needs. */
 export interface ApiOptions {
@@ -37,6 +38,10 @@ export function createApi(options: ApiOptions): ApiApp {
     app.on(operation.method.toUpperCase(), path, (context) => serve(options, operation, context));
     const allowed = operation.method === 'get' ? ['GET', 'HEAD'] : [operation.method.toUpperCase()];
     methods.set(path, [...(methods.get(path) ?? []), ...allowed]);
+  }
+  for (const path of PAGE_PATHS) {
+    app.get(path, (context) => pageAnswer(path, context.req.raw.headers));
+    methods.set(path, ['GET', 'HEAD']);
   }
   for (const [path, allowed] of methods) {
     app.all(path, (context) => refuse(context, wrongMethod(context, allowed)));

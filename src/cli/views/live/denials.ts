@@ -1,7 +1,7 @@
 import type { Reason } from '../../../budget/verdict.ts';
 import type { LogEntry } from '../../../ledger/port.ts';
+import { verdictOf } from '../../../ledger/request-document.ts';
 import type { Screen } from '../../output.ts';
-import { verdictOf } from '../log.ts';
 import { table } from '../table.ts';
 import { age, count, oneLine, shorten } from '../text.ts';
 
