@@ -1,6 +1,7 @@
 /**
  * Derives each database's Prisma schema from prisma/models.prisma and generates its client; makes
- * the JSON Schemas of what `--json` prints from the types of those documents, and the systemd units.
+ * the JSON Schemas of what `--json` prints from the types of those documents, the OpenAPI document of the
+ * HTTP API from its operations, and the systemd units.
  *
  *   npm run generate            write the schemas, generate the clients
  *   npm run generate -- --check fail when a committed schema is not what would be written
@@ -11,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Database, databases, projectPath } from './databases.ts';
 import { deriveSchema } from './derive-schema.ts';
+import { openApiDocument } from './generate-openapi.ts';
 import { documentSchemas } from './generate-schemas.ts';
 import { SERVICES, unitName, unitText } from '../src/cli/service/unit.ts';
 
@@ -78,8 +80,7 @@ function generateDatabase(database: Database, models: string): void {
   runPrisma(['generate', '--schema', projectPath(relative)]);
 }
 
-function generateDocumentSchemas(): void {
-  const schemas = documentSchemas();
+function generateDocumentSchemas(schemas: ReadonlyMap<string, string>): void {
   const directory = projectPath('schemas');
   mkdirSync(directory, { recursive: true });
   const names = readdirSync(directory).map((file) => file.replace(/\.json$/, ''));
@@ -105,5 +106,7 @@ function generateUnits(): void {
 const checkOnly = process.argv.includes('--check');
 const models = readFileSync(projectPath('prisma/models.prisma'), 'utf8');
 for (const database of databases) generateDatabase(database, models);
-generateDocumentSchemas();
+const schemas = documentSchemas();
+generateDocumentSchemas(schemas);
+put('openapi.json', openApiDocument(schemas), 'src/server/api');
 generateUnits();

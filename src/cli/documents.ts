@@ -1,10 +1,15 @@
+import type {
+  AlertsDocument,
+  CaredAlertDocument,
+  RetryDocument,
+  SilenceDocument,
+} from '../alerts/care-documents.ts';
 import type { DatabaseInfo } from '../app.ts';
 import type { ErrorCode } from '../budget/errors.ts';
 import type { Finding } from '../budget/finding.ts';
-import type { Derivation, Limits, ScopeLimits, Settings } from '../budget/limits.ts';
 import type { Verdict } from '../budget/verdict.ts';
 import type { LimitsFile } from '../config/limits-file.ts';
-import type { LimitEffect } from '../ledger/limit-effect.ts';
+import type { LimitsChangeDocument, LimitsDocument } from '../ledger/limits-documents.ts';
 import type { ResetChange } from '../ledger/resets.ts';
 import type { MigrationReport } from '../ledger/schema/report.ts';
 import type { StatusReport } from '../ledger/status.ts';
@@ -13,18 +18,12 @@ import type { LimitRevision } from '../store/limit-revisions.ts';
 import type { PastReset } from '../store/resets.ts';
 import type { Check } from './doctor/check.ts';
 import type { GatewayDocument } from './views/gateway.ts';
-import type {
-  AlertsDocument,
-  CaredAlertDocument,
-  ChannelTest,
-  RetryDocument,
-  SilenceDocument,
-} from './views/alerts.ts';
+import type { ChannelTest } from './views/alerts.ts';
 import type { ImportSummary } from './views/import.ts';
-import type { LimitChange } from './views/limit-changes.ts';
 import type { RequestDocument } from './views/log.ts';
 import type { MonitorLine } from './views/monitor.ts';
 import type { Pruned } from './views/prune.ts';
+import type { ServeDocument } from './views/serve.ts';
 import type { ServiceChange, ServiceState } from './views/service.ts';
 import type {
   CreatedTokenDocument,
@@ -67,6 +66,8 @@ export interface Documents {
   readonly import: ImportSummary;
   /** A line of `monitor`: one check. */
   readonly 'monitor-line': MonitorLine;
+  /** `serve`, once it listens. */
+  readonly serve: ServeDocument;
   /** `gateway`, once it listens. */
   readonly gateway: GatewayDocument;
   /** `service install` and `service uninstall` */
@@ -122,35 +123,6 @@ export interface ExplainDocument {
   readonly verdict: Verdict | null;
   /** What a check of the same request says now; null for what was not denied. */
   readonly now: Verdict | null;
-}
-
-export interface LimitsDocument {
-  /** 0 where nothing was ever set. */
-  readonly revision: number;
-  /** The numbers in force; null where a limit is off. */
-  readonly effective: Omit<Limits, 'aiTypes'>;
-  /** The AI types' own limits, by their names. */
-  readonly aiTypes: Readonly<Record<string, ScopeLimits>>;
-  readonly settings: Settings;
-  /** Where each number of `effective` comes from, by its name. */
-  readonly derivations: Readonly<Record<string, Derivation>>;
-}
-
-export interface LimitsChangeDocument {
-  /** The new revision; the one before where nothing was changed. */
-  readonly revision: number;
-  /** The revision that was in force before, which `limits rollback` takes; 0 where nothing was ever set. */
-  readonly revisionBefore: number;
-  /** Whether the settings differ from those in force; with a dry run, whether they would. */
-  readonly changed: boolean;
-  readonly dryRun: boolean;
-  readonly changes: readonly LimitChange[];
-  /** Null where nothing changes. */
-  readonly effect: LimitEffect | null;
-  /** The numbers after the change; null where a limit is off. */
-  readonly effective: Omit<Limits, 'aiTypes'>;
-  /** The problems of the limits after the change. */
-  readonly findings: readonly Finding[];
 }
 
 export interface LimitsLintDocument {

@@ -16,6 +16,7 @@ import { addLog } from './table/log.ts';
 import { addMonitor } from './table/monitor.ts';
 import { addReset } from './table/reset.ts';
 import { examples } from './table/shared.ts';
+import { addServe } from './table/serve.ts';
 import { addService } from './table/service.ts';
 import { addStatus } from './table/status.ts';
 import { addToken } from './table/token.ts';
@@ -80,6 +81,7 @@ export function createProgram(run: Run, print: (text: string) => void): Command 
   addReset(program, does);
   addImport(program, does);
   addMonitor(program, does);
+  addServe(program, does);
   addGateway(program, does);
   addService(program, does);
   addAlerts(program, does);

@@ -24,6 +24,13 @@ export interface GuardConfig {
   readonly requestType: string;
 }
 
+/** Whose reservations a caller may end: those of these AI types; null is any. */
+export interface EndOptions {
+  readonly aiTypes: readonly string[] | null;
+}
+
+const ANY: EndOptions = { aiTypes: null };
+
 export type SettleUsage = Usage | { readonly unknown: true; readonly error?: unknown };
 
 const TTL_MOST_SECONDS = 2_678_400;
@@ -75,13 +82,17 @@ export class Guard {
    * hold. Settling again changes nothing; a late settle corrects an expired reservation.
    * @throws invalid_input, reservation_not_found, ledger_unavailable, ledger_busy
    */
-  async settle(reservationId: string, usage: SettleUsage): Promise<Ending> {
+  async settle(
+    reservationId: string,
+    usage: SettleUsage,
+    { aiTypes }: EndOptions = ANY,
+  ): Promise<Ending> {
     const id = checkId(reservationId);
     if (isUnknown(usage)) {
       const errorMessage = errorText(usage.error);
       return this.#ledger.end({
         kind: 'settle',
-        id,
+        ...{ id, aiTypes },
         usage: null,
         model: null,
         stopReason: null,
@@ -91,7 +102,7 @@ export class Guard {
     const checked = checkUsage(usage, this.#config.cacheReadPercent);
     return this.#ledger.end({
       kind: 'settle',
-      id,
+      ...{ id, aiTypes },
       usage: checked,
       model: checkName('usage.model', usage.model),
       stopReason: checkName('usage.stopReason', usage.stopReason),
@@ -106,10 +117,12 @@ export class Guard {
   async release(
     reservationId: string,
     details?: { readonly error?: unknown } | null,
+    { aiTypes }: EndOptions = ANY,
   ): Promise<Ending> {
     return this.#ledger.end({
       kind: 'release',
       id: checkId(reservationId),
+      aiTypes,
       errorMessage: errorText(details?.error),
     });
   }

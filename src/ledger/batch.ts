@@ -179,7 +179,9 @@ interface EndResult {
  * released. The first settle wins; ending twice changes nothing.
  */
 function endOne(command: EndCommand, row: LogRow | undefined): EndResult {
-  if (row === undefined || row.state === 'denied' || row.reservedTokens === 0) {
+  const { aiTypes = null } = command;
+  const foreign = row !== undefined && aiTypes !== null && !aiTypes.includes(row.aiType);
+  if (row === undefined || foreign || row.state === 'denied' || row.reservedTokens === 0) {
     return refuse('reservation_not_found', `there is no reservation ${command.id}`, null);
   }
   if (command.kind === 'release') {

@@ -30,9 +30,14 @@ export interface SettledUsage {
   readonly cacheReadTokens: number;
 }
 
-interface SettleCommand {
-  readonly kind: 'settle';
+interface EndOfReservation {
   readonly id: string;
+  /** The AI types whose reservations the caller may end; null, or left out, is any. */
+  readonly aiTypes?: readonly string[] | null;
+}
+
+interface SettleCommand extends EndOfReservation {
+  readonly kind: 'settle';
   /** Null when it is unknown what was charged: the hold is charged in full. */
   readonly usage: SettledUsage | null;
   readonly model: string | null;
@@ -41,9 +46,8 @@ interface SettleCommand {
   readonly errorMessage: string | null;
 }
 
-interface ReleaseCommand {
+interface ReleaseCommand extends EndOfReservation {
   readonly kind: 'release';
-  readonly id: string;
   readonly errorMessage: string | null;
 }
 

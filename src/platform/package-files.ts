@@ -33,6 +33,11 @@ export function programFile(): string {
   return join(packageRoot(), 'bin', 'tokenctl.js');
 }
 
+/** The OpenAPI document of the HTTP API, as it was generated. */
+export function openApiText(): string {
+  return readFileSync(join(packageRoot(), 'openapi.json'), 'utf8');
+}
+
 /** The names of the migrations that this version knows, in order. */
 export function migrationNames(kind: 'sqlite' | 'postgresql'): string[] {
   return readdirSync(join(packageRoot(), 'prisma', kind, 'migrations'), { withFileTypes: true })

@@ -8,7 +8,7 @@ import { RecentMap } from './recent-map.ts';
 import { REMEMBERED, TokenLookup } from './token-lookup.ts';
 
 /** Who calls, once their token was accepted. */
-type Caller = Pick<AccessToken, 'id' | 'name' | 'scopes' | 'aiTypes'>;
+export type Caller = Pick<AccessToken, 'id' | 'name' | 'scopes' | 'aiTypes'>;
 
 /** `scope`: the token is good, but not for this. `unavailable`: the ledger does not answer, so nobody passes. */
 type Refusal = 'unknown' | 'expired' | 'revoked' | 'scope' | 'unavailable';

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { AlertsDocument } from '../../src/cli/views/alerts.ts';
+import type { AlertsDocument } from '../../src/alerts/care-documents.ts';
 import type { DatabaseTarget } from '../../src/config/database.ts';
 import { sql } from '../support/budget.ts';
 import { temporaryCli, type Cli, type CliResult } from '../support/cli.ts';

@@ -3,7 +3,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { Guard } from '../../src/guard/guard.ts';
 import { systemRuntime } from '../../src/platform/runtime.ts';
 import { callersWithKeys } from '../../src/server/gateway/callers.ts';
-import { Gateway } from '../../src/server/gateway/gateway.ts';
+import { startGateway } from '../../src/server/gateway/gateway.ts';
 import { Upstream } from '../../src/server/gateway/upstream.ts';
 import { startAnthropicApi, type AnthropicApi } from '../support/anthropic-api.ts';
 import { HELLO } from '../support/anthropic-client.ts';
@@ -29,7 +29,7 @@ async function impatient(upstreamUrl?: string): Promise<Opened> {
     answerMs: 1_000,
     pauseMs: 1_000,
   });
-  const gateway = await Gateway.start({
+  const gateway = await startGateway({
     host: '127.0.0.1',
     port: 0,
     headersMs: 300,

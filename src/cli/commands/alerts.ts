@@ -1,17 +1,14 @@
+import {
+  alertsDocument,
+  caredDocument,
+  retryDocument,
+  silenceDocument,
+} from '../../alerts/care-documents.ts';
 import { parseDuration } from '../../budget/duration.ts';
 import { invalidInput } from '../../budget/errors.ts';
 import { withApp, type CommandContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
-import {
-  ackedText,
-  alertsDocument,
-  alertsView,
-  caredDocument,
-  retryDocument,
-  retryText,
-  silenceDocument,
-  silenceText,
-} from '../views/alerts.ts';
+import { ackedText, alertsView, retryText, silenceText } from '../views/alerts.ts';
 
 export async function listAlerts(context: CommandContext): Promise<number> {
   const { output } = context;

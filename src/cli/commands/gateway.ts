@@ -1,15 +1,15 @@
-import type { App } from '../../app.ts';
-import { TokenctlError } from '../../budget/errors.ts';
 import { Guard } from '../../guard/guard.ts';
 import { readTextFile } from '../../platform/files.ts';
-import { pause, stopSignal } from '../../platform/process.ts';
+import { stopSignal } from '../../platform/process.ts';
 import { AccessTokens } from '../../server/access.ts';
 import { callersWithKeys, callersWithTokens } from '../../server/gateway/callers.ts';
-import { Gateway } from '../../server/gateway/gateway.ts';
+import { startGateway } from '../../server/gateway/gateway.ts';
+import type { Listener } from '../../server/listener.ts';
 import { Upstream } from '../../server/gateway/upstream.ts';
-import { configOf, targetOf, warnOfDrift, withApp, type CommandContext } from '../context.ts';
+import { configOf, withApp, type CommandContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
 import { gatewaySettings, type GatewayFlags, type GatewaySettings } from '../gateway/flags.ts';
+import { aborted, drain, sayIfLost } from '../serving.ts';
 import { gatewayStarted, servedLine, startedLine } from '../views/gateway.ts';
 
 /** As long as the API's own greatest request. */
@@ -66,8 +66,8 @@ function startServer(
   { output, runtime }: CommandContext,
   { host, port, aiType, key, hosts, passUnknown, maxWaitMs }: GatewaySettings,
   { guard, tokens, upstream }: Parts,
-): Promise<Gateway> {
-  return Gateway.start({
+): Promise<Listener> {
+  return startGateway({
     host,
     port,
     headersMs: HEADERS_MS,
@@ -102,34 +102,4 @@ function sayStarted(
   const started = gatewayStarted(settings, url, database);
   if (output.json) output.line(started);
   else output.note(startedLine(started));
-}
-
-/** Lets open calls finish, until the time is over or a second signal comes. */
-async function drain({ output }: CommandContext, server: Gateway, drainMs: number): Promise<void> {
-  if (server.open > 0) output.note(`stopping when ${String(server.open)} open calls are over`);
-  const second = stopSignal();
-  const over = new AbortController();
-  const stopped = new AbortController();
-  void pause(drainMs, AbortSignal.any([stopped.signal, second.signal])).then(() => over.abort());
-  await server.stop(over.signal);
-  stopped.abort();
-  second.forget();
-}
-
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-}
-
-/** A database that does not answer now is asked again by each call. */
-async function sayIfLost(context: CommandContext, app: App): Promise<void> {
-  const { output } = context;
-  const { wanted } = await targetOf(context);
-  try {
-    await app.limits();
-    if (wanted !== null) await warnOfDrift(output, app, wanted);
-  } catch (error) {
-    if (!(error instanceof TokenctlError) || error.code !== 'ledger_unavailable') throw error;
-    output.warn(`${error.message}; calls are answered with 503 until it does`);
-  }
 }

@@ -16,23 +16,14 @@ import {
   type SettingChange,
 } from '../../budget/settings.ts';
 import { parseCount } from '../../budget/tokens.ts';
+import { limitsChangeDocument, limitsDocument } from '../../ledger/limits-documents.ts';
 import { fileProblem, readSmallInput } from '../../platform/files.ts';
 import { withApp, type CommandContext } from '../context.ts';
-import type {
-  LimitsChangeDocument,
-  LimitsDocument,
-  LimitsHistoryDocument,
-  LimitsLintDocument,
-} from '../documents.ts';
+import type { LimitsHistoryDocument, LimitsLintDocument } from '../documents.ts';
 import { EXIT } from '../exit-codes.ts';
 import { findingLines } from '../views/findings.ts';
-import {
-  limitChanges,
-  limitChangesView,
-  limitEffectView,
-  wayBackLines,
-} from '../views/limit-changes.ts';
-import { effectiveLimits, limitHistoryView, limitsView } from '../views/limits.ts';
+import { limitChangesView, limitEffectView, wayBackLines } from '../views/limit-changes.ts';
+import { limitHistoryView, limitsView } from '../views/limits.ts';
 import { timeText } from '../views/text.ts';
 
 export interface ChangeOptions {
@@ -51,15 +42,8 @@ export interface ApplyOptions extends ChangeOptions {
 export async function showLimits(context: CommandContext): Promise<number> {
   const { output } = context;
   const inForce = await withApp(context, (app) => app.limits());
-  const { revision, settings, limits, derivations } = inForce;
-  if (output.json) {
-    const { aiTypes } = limits;
-    const effective = effectiveLimits(limits);
-    const document = { revision, effective, aiTypes, settings, derivations };
-    output.document(document satisfies LimitsDocument);
-  } else {
-    output.result(limitsView(inForce, output.screen));
-  }
+  if (output.json) output.document(limitsDocument(inForce));
+  else output.result(limitsView(inForce, output.screen));
   return EXIT.done;
 }
 
@@ -213,7 +197,7 @@ async function change(
   const { output, host } = context;
   const { reason, dryRun = false } = options;
   const by = { source, actor: host.actor, reason: reason ?? null, dryRun };
-  const { before, after, effect } = await withApp(
+  const changed = await withApp(
     context,
     (app) => app.changeLimits((settings) => apply(settings, app), by, aiTypeOf(options)),
     {
@@ -223,34 +207,27 @@ async function change(
       ...(source === 'rollback' ? { create: false } : {}),
     },
   );
-  const changed = effect !== null;
-  const changes = limitChanges(before.limits, after.limits);
-  const problems = lintLimits(after.settings).filter(({ severity }) => severity === 'problem');
+  const document = limitsChangeDocument(changed, dryRun);
+  const { changes, findings, effect, revision, revisionBefore } = document;
   if (output.json) {
-    const effective = effectiveLimits(after.limits);
-    const { revision } = after;
-    const document = {
-      ...{ revision, revisionBefore: before.revision, changed, dryRun, changes, effect },
-      ...{ effective, findings: problems },
-    };
-    output.document(document satisfies LimitsChangeDocument);
+    output.document(document);
     return EXIT.done;
   }
-  if (!changed) {
-    output.result(`Nothing to change: revision ${String(before.revision)} says so already.`);
+  if (effect === null) {
+    output.result(`Nothing to change: revision ${String(revisionBefore)} says so already.`);
     return EXIT.done;
   }
   const says = dryRun
     ? 'Would change (nothing is changed, because of --dry-run):'
-    : `Revision ${String(after.revision)} is in force.`;
+    : `Revision ${String(revision)} is in force.`;
   const table = changes.length === 0 ? [] : limitChangesView(changes, output.screen);
   // Where nothing was ever set there is no revision to go back to.
-  const back = dryRun || before.revision === 0 ? [] : wayBackLines(before.revision, output.screen);
+  const back = dryRun || revisionBefore === 0 ? [] : wayBackLines(revisionBefore, output.screen);
   output.result(
     [says, ...table, '', ...limitEffectView(effect, output.screen), ...back].join('\n'),
   );
-  if (problems.length > 0) {
-    output.message(findingLines(problems, output.stderrScreen).join('\n'));
+  if (findings.length > 0) {
+    output.message(findingLines(findings, output.stderrScreen).join('\n'));
   }
   return EXIT.done;
 }

@@ -2,6 +2,7 @@ import { parseAiType } from '../../budget/ai-type.ts';
 import { invalidInput } from '../../budget/errors.ts';
 import { parseCount } from '../../budget/tokens.ts';
 import { secretSetting, setVariable, type SecretPlaces } from '../../config/secret.ts';
+import { isLoopback, serverNames } from '../listening.ts';
 
 /** What `tokenctl gateway` was asked for: flags and environment, checked. */
 
@@ -37,7 +38,6 @@ export interface GatewaySettings {
 const DEFAULT_PORT = 4_010;
 const DEFAULT_DRAIN_S = 60;
 const UPSTREAM = 'https://api.anthropic.com';
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/i;
 
 /** @throws invalid_input naming the flag or variable */
 export function gatewaySettings(flags: GatewayFlags, places: SecretPlaces): GatewaySettings {
@@ -55,8 +55,8 @@ export function gatewaySettings(flags: GatewayFlags, places: SecretPlaces): Gate
     maxWaitMs: seconds('--max-wait', flags.maxWait, 0, 86_400),
     drainMs: seconds('--drain-timeout', flags.drainTimeout, DEFAULT_DRAIN_S, 3_600),
   };
-  const local = LOOPBACK.test(host);
-  const names = namesOf(host, allowHost);
+  const local = isLoopback(host);
+  const names = serverNames(host, allowHost);
   refuseItself(settings.upstream, names, port);
   if (!local && !requireToken) {
     throw invalidInput(
@@ -103,11 +103,6 @@ function keyOf(places: SecretPlaces): string {
   }
   if (!/^[\x21-\x7e]+$/.test(key.value)) throw invalidInput(key.field, 'is no key');
   return key.value;
-}
-
-function namesOf(host: string, allowed: readonly string[]): ReadonlySet<string> {
-  const names = ['localhost', '127.0.0.1', '[::1]', host.includes(':') ? `[${host}]` : host];
-  return new Set([...names, ...allowed].map((name) => name.toLowerCase()));
 }
 
 function refuseItself(upstream: URL, names: ReadonlySet<string>, port: number): void {

@@ -1,6 +1,6 @@
 /** The systemd units of what stays: as text, for the place where they are written to. Pure. */
 
-export const SERVICES = ['monitor', 'gateway'] as const;
+export const SERVICES = ['monitor', 'serve', 'gateway'] as const;
 export type ServiceName = (typeof SERVICES)[number];
 /** A service of the whole system, or of one user. */
 export type Scope = 'system' | 'user';
@@ -63,6 +63,7 @@ function unitSection({ service, scope }: UnitOptions): string[] {
 
 const DESCRIPTIONS: Readonly<Record<ServiceName, string>> = {
   monitor: 'tokenctl monitor: watches the budget of AI calls and raises alerts',
+  serve: 'tokenctl serve: the HTTP API of the budget of AI calls',
   gateway: 'tokenctl gateway: puts calls to the Anthropic API under the budget',
 };
 
@@ -74,7 +75,7 @@ function running({ service, scope, command, databaseFile, environment }: UnitOpt
       : {}),
   });
   return [
-    ...(service === 'monitor' ? NOTIFYING : ['Type=exec']),
+    ...TYPE[service],
     `ExecStart=${command.map(execWord).join(' ')}`,
     ...(service === 'monitor' ? ['ExecReload=/bin/kill -HUP $MAINPID'] : []),
     ...(databaseFile !== null && scope === 'system'
@@ -89,14 +90,27 @@ function running({ service, scope, command, databaseFile, environment }: UnitOpt
 
 const NOTIFYING = [
   'Type=notify',
-  '# The monitor speaks to systemd by the program systemd-notify.',
+  '# It speaks to systemd by the program systemd-notify.',
   'NotifyAccess=all',
-  'TimeoutStartSec=infinity',
-  '# Fed by checks that the database answered. After 5 minutes without one it is started once more, and',
-  '# is "activating" until the database answers.',
-  'WatchdogSec=300',
-  'WatchdogSignal=SIGTERM',
 ];
+
+const TYPE: Readonly<Record<ServiceName, readonly string[]>> = {
+  monitor: [
+    ...NOTIFYING,
+    'TimeoutStartSec=infinity',
+    '# Fed by checks that the database answered. After 5 minutes without one it is started once more, and',
+    '# is "activating" until the database answers.',
+    'WatchdogSec=300',
+    'WatchdogSignal=SIGTERM',
+  ],
+  serve: [
+    ...NOTIFYING,
+    '# Ready when it listens. Fed while it comes back from the database, answered or refused: a lost database',
+    '# is waited for, a server that hangs is started anew.',
+    'WatchdogSec=120',
+  ],
+  gateway: ['Type=exec'],
+};
 
 const RESTART = [
   'Restart=on-failure',
@@ -108,6 +122,8 @@ const RESTART = [
 
 const END: Readonly<Record<ServiceName, readonly string[]>> = {
   monitor: ['TimeoutStopSec=30'],
+  // Open requests may go on for 10 seconds.
+  serve: ['TimeoutStopSec=30'],
   // Open calls may go on for 60 seconds.
   gateway: ['TimeoutStopSec=90'],
 };

@@ -4,7 +4,9 @@ import { DRY_RUN, examples, type Does } from './shared.ts';
 export function addService(program: Command, does: Does): void {
   const service = program
     .command('service')
-    .description('the monitor or the gateway as a systemd service: its unit, and how it is')
+    .description(
+      'the monitor, the HTTP API or the gateway as a systemd service: its unit, and how it is',
+    )
     .addHelpText(
       'after',
       examples('tokenctl service install --user', 'tokenctl service status --user'),
@@ -13,7 +15,7 @@ export function addService(program: Command, does: Does): void {
     command
       .option('--user', 'a service of your own')
       .option('--system', 'a service of the whole machine, with a user of its own')
-      .option('--name <service>', 'monitor or gateway (default: monitor)');
+      .option('--name <service>', 'monitor, serve or gateway (default: monitor)');
   const changing = (command: Command): Command =>
     of(command)
       .option('--dry-run', DRY_RUN)

@@ -1,64 +1,9 @@
-import { alertDocument, type AlertDocument } from '../../alerts/document.ts';
 import { isoTime } from '../../budget/windows.ts';
 import type { AlertsReport, CaredAlert, DeliveryRow, Silence } from '../../ledger/alert-care.ts';
 import type { Screen } from '../output.ts';
 import { grid } from './grid.ts';
 import type { Cell } from './table.ts';
 import { age, counted, fixLine, hang, oneLine, timeText } from './text.ts';
-
-interface DeliveryDocument {
-  /** What it tells: raised or resolved. */
-  readonly event: DeliveryRow['event'];
-  readonly channel: string;
-  /** dead: refused for good, or tried too often. dropped: acknowledged before it was told. */
-  readonly state: DeliveryRow['state'];
-  readonly tries: number;
-  /** Null unless it waits. */
-  readonly nextTryAt: string | null;
-  /** Of the last try; null where that went well, or there was none. */
-  readonly lastError: string | null;
-  readonly deliveredAt: string | null;
-}
-
-/** What `alerts ack --json` prints. */
-export interface CaredAlertDocument extends AlertDocument {
-  readonly ackedAt: string | null;
-  readonly ackedBy: string | null;
-  readonly deliveries: readonly DeliveryDocument[];
-}
-
-interface SilenceEntry {
-  readonly from: string;
-  readonly until: string;
-  readonly reason: string;
-  readonly by: string | null;
-}
-
-/** What `alerts --json` prints. */
-export interface AlertsDocument {
-  /** The newest 50, the newest first. */
-  readonly alerts: readonly CaredAlertDocument[];
-  /** Null when none lasts. */
-  readonly silence: SilenceEntry | null;
-}
-
-/** What `alerts retry --json` prints. */
-export interface RetryDocument {
-  /** What waits again. */
-  readonly deliveries: readonly {
-    readonly alertId: string;
-    readonly event: DeliveryRow['event'];
-    readonly channel: string;
-  }[];
-}
-
-/** What `alerts silence --json` prints. */
-export interface SilenceDocument {
-  /** Whether a silence lasts now. */
-  readonly silent: boolean;
-  /** The one that began, or that was ended; null where there was none to end. */
-  readonly silence: SilenceEntry | null;
-}
 
 /** What came back from a test message. */
 export interface ChannelTest {
@@ -68,40 +13,6 @@ export interface ChannelTest {
   readonly ms: number;
   /** Null when it was told. */
   readonly error: string | null;
-}
-
-export function alertsDocument({ alerts, silence }: AlertsReport): AlertsDocument {
-  return { alerts: alerts.map(caredDocument), silence: silenceEntry(silence) };
-}
-
-export function caredDocument(alert: CaredAlert): CaredAlertDocument {
-  return {
-    ...alertDocument(alert),
-    ackedAt: timeOf(alert.ackedAtMs),
-    ackedBy: alert.ackedBy,
-    deliveries: alert.deliveries.map((row) => ({
-      ...{ event: row.event, channel: row.channel, state: row.state, tries: row.tries },
-      nextTryAt: row.state === 'waiting' ? isoTime(row.nextTryAtMs) : null,
-      lastError: row.lastError,
-      deliveredAt: timeOf(row.deliveredAtMs),
-    })),
-  };
-}
-
-export function retryDocument(retried: readonly DeliveryRow[]): RetryDocument {
-  return {
-    deliveries: retried.map(({ alertId, event, channel }) => ({ alertId, event, channel })),
-  };
-}
-
-export function silenceDocument(silence: Silence | null, silent: boolean): SilenceDocument {
-  return { silent, silence: silenceEntry(silence) };
-}
-
-function silenceEntry(silence: Silence | null): SilenceEntry | null {
-  if (silence === null) return null;
-  const { fromMs, untilMs, reason, actor: by } = silence;
-  return { from: isoTime(fromMs), until: isoTime(untilMs), reason, by };
 }
 
 export function alertsView({ nowMs, alerts, silence }: AlertsReport, screen: Screen): string {
@@ -212,8 +123,4 @@ export function testView(
       return [(ok ? colors.green : colors.red)(first), ...rest];
     })
     .join('\n');
-}
-
-function timeOf(atMs: number | null): string | null {
-  return atMs === null ? null : isoTime(atMs);
 }

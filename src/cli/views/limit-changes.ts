@@ -1,35 +1,9 @@
-import type { Limits } from '../../budget/limits.ts';
+import type { LimitChange } from '../../budget/limit-changes.ts';
 import type { LimitEffect } from '../../ledger/limit-effect.ts';
 import type { Screen } from '../output.ts';
 import { ruleText } from './binding.ts';
 import { grid } from './grid.ts';
-import { effectiveLimits } from './limits.ts';
 import { count, counted, fixLine, hang } from './text.ts';
-
-/** One limit before and after a change. */
-export interface LimitChange {
-  readonly scope: string;
-  readonly key: string;
-  readonly before: number | null;
-  readonly after: number | null;
-}
-
-/** What a change of settings changes in force, derived limits included. */
-export function limitChanges(before: Limits, after: Limits): LimitChange[] {
-  const changes: LimitChange[] = [];
-  const compare = (scope: string, old: object, now: object): void => {
-    const [oldValues, nowValues] = [old, now] as Record<string, number | null>[];
-    for (const key of Object.keys({ ...old, ...now })) {
-      const [was, is] = [oldValues?.[key] ?? null, nowValues?.[key] ?? null];
-      if (was !== is) changes.push({ scope, key, before: was, after: is });
-    }
-  };
-  compare('global', effectiveLimits(before), effectiveLimits(after));
-  for (const name of Object.keys({ ...before.aiTypes, ...after.aiTypes })) {
-    compare(name, before.aiTypes[name] ?? {}, after.aiTypes[name] ?? {});
-  }
-  return changes;
-}
 
 export function limitChangesView(changes: readonly LimitChange[], screen: Screen): string[] {
   const value = ({ scope }: LimitChange, limit: number | null): string =>

@@ -19,12 +19,6 @@ const AMOUNT_OF: Partial<Record<LimitKey, keyof Limits>> = {
   emergency: 'emergencyAt',
 };
 
-/** Every number of the limits in force, by the names that scripts use. */
-export function effectiveLimits(limits: Limits): Omit<Limits, 'aiTypes'> {
-  const { aiTypes, ...effective } = limits;
-  return effective;
-}
-
 /** Each limit with its value, where it comes from, and the arithmetic that gave it. */
 export function limitsView(inForce: LimitsInForce, screen: Screen): string {
   const { limits, derivations, revision, settings } = inForce;

@@ -9,9 +9,9 @@ import { reserveInTime } from '../../guard/admission.ts';
 import { BATCH_TTL_SECONDS, noteBatch, resultsObserver } from '../../guard/anthropic-batches.ts';
 import { Hold } from '../../guard/hold.ts';
 import type { ReserveRequest } from '../../guard/input.ts';
+import { readBody } from '../body.ts';
+import { findStranger } from '../strangers.ts';
 import { headersOfLength, LONGEST_BATCH_ANSWER, namesBatches, withResultsAt } from './batches.ts';
-import { readBody } from './body.ts';
-import { refuseBrowsers } from './browsers.ts';
 import { UNNAMED, type Caller } from './callers.ts';
 import { headersForClient, headersForUpstream } from './headers.ts';
 import { outcomeOfPassage } from './outcome.ts';
@@ -20,6 +20,7 @@ import {
   answerOfRefusal,
   refusalOfInput,
   refusalOfNoAnswer,
+  refusalOfStranger,
   refusalOfVerdict,
   tooLarge,
   unknownPath,
@@ -93,8 +94,8 @@ class Exchange {
   async #serve(): Promise<Refusal | null> {
     const { callers, hosts, passUnknown, mostBodyBytes } = this.#serving;
     const { method = '', url = '', headers } = this.#request;
-    const stranger = refuseBrowsers(headers, hosts);
-    if (stranger !== null) return stranger;
+    const stranger = findStranger(headers, hosts);
+    if (stranger !== null) return refusalOfStranger(stranger);
     const route = routeOf(method, url);
     if (route === null || (route.call.kind === 'unknown' && !passUnknown)) {
       return unknownPath(method, url);

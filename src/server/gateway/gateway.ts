@@ -1,8 +1,5 @@
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
-import { invalidInput } from '../../budget/errors.ts';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Listener, type Malformed } from '../listener.ts';
 import { serve } from './exchange.ts';
 import { answerOfRefusal, refusal, type Refusal } from './refusal.ts';
 import type { Served, Serving } from './serving.ts';
@@ -21,136 +18,30 @@ export interface GatewayOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** How long a connection is kept for another request, in ms: longer than clients keep theirs, who would find it closed. */
-const IDLE_MS = 75_000;
-/** How often the time-outs of clients are looked at, in ms. */
-const TIMEOUTS_LOOKED_AT_MS = 1_000;
-
-/** The server: accepts requests, and knows which are open. */
-export class Gateway {
-  readonly #options: GatewayOptions;
-  readonly #server: Server;
-  /** Open requests: each until its reservation has ended. */
-  readonly #open = new Set<Promise<void>>();
-  /** The answer that is due on a connection. */
-  readonly #due = new WeakMap<Duplex, ServerResponse>();
-
-  private constructor(options: GatewayOptions) {
-    this.#options = options;
-    const { headersMs, requestMs } = options;
-    this.#server = createServer({
-      headersTimeout: headersMs,
-      requestTimeout: requestMs,
-      keepAliveTimeout: IDLE_MS,
-      connectionsCheckingInterval: Math.min(TIMEOUTS_LOOKED_AT_MS, headersMs),
-    });
-    this.#server.on('request', (request, response) => this.#take(request, response));
-    this.#server.on('clientError', (error, socket) => this.#refuseMalformed(error, socket));
-  }
-
-  /** Listens when it resolves. @throws invalid_input where it may not listen there */
-  static async start(options: GatewayOptions): Promise<Gateway> {
-    const gateway = new Gateway(options);
-    const { host, port } = options;
-    gateway.#server.listen(port, host);
-    try {
-      await once(gateway.#server, 'listening');
-    } catch (error) {
-      throw unlistenable(error, host, port);
-    }
-    return gateway;
-  }
-
-  /** Such as `http://127.0.0.1:4010`. */
-  get url(): string {
-    const { address, family, port } = this.#server.address() as AddressInfo;
-    return `http://${family === 'IPv6' ? `[${address}]` : address}:${String(port)}`;
-  }
-
-  /** How many requests are open. */
-  get open(): number {
-    return this.#open.size;
-  }
-
-  /**
-   * Stops listening, and resolves when every open request is over and its reservation has ended.
-   * @param cutShort aborted when that has taken too long: then what is open is broken off
-   */
-  async stop(cutShort: AbortSignal): Promise<void> {
-    const closed = once(this.#server, 'close');
-    this.#server.close();
-    const cut = (): void => this.#server.closeAllConnections();
-    cutShort.addEventListener('abort', cut);
-    if (cutShort.aborted) cut();
-    while (this.#open.size > 0) await Promise.race(this.#open);
-    cutShort.removeEventListener('abort', cut);
-    this.#server.closeAllConnections();
-    await closed;
-  }
-
-  #take(request: IncomingMessage, response: ServerResponse): void {
-    const { serving, onServed, onError } = this.#options;
-    const { socket } = request;
-    const startedMs = serving.runtime.monotonicMs();
-    this.#due.set(socket, response);
-    response.on('close', () => this.#due.delete(socket));
-    // While it stops, a connection is not kept for another request.
-    response.on('finish', () => {
-      if (!this.#server.listening) this.#server.closeIdleConnections();
-    });
-    const work = serve(serving, request, response)
-      .then((served) => onServed(served, serving.runtime.monotonicMs() - startedMs))
-      .catch((error: unknown) => {
-        // A client that went away before it was answered is no defect.
-        if (!response.destroyed) onError(error);
-        response.destroy();
-      })
-      .finally(() => this.#open.delete(work));
-    this.#open.add(work);
-  }
-
-  /** A request that is no HTTP, or came too slowly. */
-  #refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
-    const begun = this.#due.get(socket)?.headersSent === true;
-    if (error.code === 'ECONNRESET' || !socket.writable || begun) {
-      socket.destroy();
-      return;
-    }
-    const requestId = `req_${this.#options.serving.runtime.newId()}`;
-    const { status, headers, body } = answerOfRefusal(malformed(error), requestId);
-    const lines = [`HTTP/1.1 ${String(status)} `, 'connection: close'];
-    for (let index = 0; index < headers.length; index += 2) {
-      lines.push(`${headers[index] ?? ''}: ${headers[index + 1] ?? ''}`);
-    }
-    socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
-  }
+/**
+ * The gateway's server, listening. A request is open until its reservation has ended.
+ * @throws invalid_input where it may not listen there
+ */
+export function startGateway(options: GatewayOptions): Promise<Listener> {
+  const { serving, onServed, ...listening } = options;
+  const { runtime } = serving;
+  return Listener.start({
+    ...listening,
+    serve: async (request: IncomingMessage, response: ServerResponse) => {
+      const startedMs = runtime.monotonicMs();
+      onServed(await serve(serving, request, response), runtime.monotonicMs() - startedMs);
+    },
+    refuse: (malformed) => answerOfRefusal(refusalOfMalformed(malformed), `req_${runtime.newId()}`),
+  });
 }
 
-function malformed({ code }: NodeJS.ErrnoException): Refusal {
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-    return refusal(408, 'timeout_error', 'the request did not arrive in time');
-  }
-  if (code === 'HPE_HEADER_OVERFLOW') {
-    return refusal(431, 'invalid_request_error', 'headers: must be at most 16 KiB');
-  }
-  return refusal(400, 'invalid_request_error', 'the request is no HTTP that can be read');
-}
-
-function unlistenable(error: unknown, host: string, port: number): unknown {
-  switch ((error as NodeJS.ErrnoException).code) {
-    case 'EADDRINUSE':
-      return invalidInput('--port', `${String(port)} is taken on ${host}`, 'choose another --port');
-    case 'EACCES':
-      return invalidInput(
-        '--port',
-        `this user may not listen on ${String(port)}`,
-        'choose one above 1023',
-      );
-    case 'EADDRNOTAVAIL':
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return invalidInput('--host', `${host} is no address of this machine`);
-    default:
-      return error;
+function refusalOfMalformed(malformed: Malformed): Refusal {
+  switch (malformed) {
+    case 'slow':
+      return refusal(408, 'timeout_error', 'the request did not arrive in time');
+    case 'long_headers':
+      return refusal(431, 'invalid_request_error', 'headers: must be at most 16 KiB');
+    case 'no_http':
+      return refusal(400, 'invalid_request_error', 'the request is no HTTP that can be read');
   }
 }

@@ -1,5 +1,8 @@
 import type { TokenctlError } from '../../budget/errors.ts';
 import type { Verdict } from '../../budget/verdict.ts';
+import { denialOf } from '../denial.ts';
+import type { OwnAnswer } from '../listener.ts';
+import type { Stranger } from '../strangers.ts';
 
 /** Answers that the gateway gives by itself, in the shape of the Anthropic API's errors. */
 
@@ -27,8 +30,6 @@ export interface Refusal {
 
 /** Clients wait no longer than this before they try again; to wait less would be in vain. */
 const LONGEST_RETRY_S = 60;
-/** How soon a ledger that did not answer may be asked again, in seconds. */
-const LEDGER_RETRY_S = 2;
 
 export function refusal(
   status: number,
@@ -49,21 +50,21 @@ export function refusalOfInput({ message, fix }: TokenctlError): Refusal {
  * limits in force; else 429, with the time after which it may.
  */
 export function refusalOfVerdict(verdict: Verdict, nowMs: number): Refusal {
-  const { reasons, retryAt } = verdict;
-  const message = `denied by tokenctl: ${reasons.map((reason) => reason.message).join('; ')}`;
-  const undecided = reasons.some(
-    ({ code }) => code === 'ledger_unavailable' || code === 'ledger_busy',
-  );
-  if (undecided) {
-    return refusal(503, 'api_error', message, { retryAfterS: LEDGER_RETRY_S, verdict });
+  const { kind, retryAfterS, message } = denialOf(verdict, nowMs);
+  switch (kind) {
+    case 'undecided':
+      return refusal(503, 'api_error', message, { retryAfterS, verdict });
+    case 'never':
+      return refusal(400, 'invalid_request_error', message, { mayRetry: false, verdict });
+    case 'later': {
+      const mayRetry = retryAfterS !== null && retryAfterS < LONGEST_RETRY_S;
+      return refusal(429, 'rate_limit_error', message, { retryAfterS, mayRetry, verdict });
+    }
   }
-  if (reasons.some(({ canEverPass }) => !canEverPass)) {
-    return refusal(400, 'invalid_request_error', message, { mayRetry: false, verdict });
-  }
-  const retryAfterS =
-    retryAt === null ? null : Math.max(1, Math.ceil((Date.parse(retryAt) - nowMs) / 1_000));
-  const mayRetry = retryAfterS !== null && retryAfterS < LONGEST_RETRY_S;
-  return refusal(429, 'rate_limit_error', message, { retryAfterS, mayRetry, verdict });
+}
+
+export function refusalOfStranger({ header, problem }: Stranger): Refusal {
+  return refusal(403, 'permission_error', `${header}: ${problem}`);
 }
 
 export function unknownPath(method: string, target: string): Refusal {
@@ -91,13 +92,6 @@ export function refusalOfNoAnswer(error: unknown): Refusal {
 
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
-}
-
-/** An answer that is made here: its status, headers (name, value, …) and body. */
-export interface OwnAnswer {
-  readonly status: number;
-  readonly headers: string[];
-  readonly body: string;
 }
 
 /** @param requestId names this answer, for reports of a problem */

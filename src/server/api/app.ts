@@ -1,0 +1,158 @@
+import type { IncomingMessage } from 'node:http';
+import type { HttpBindings } from '@hono/node-server';
+import { Hono, type Context } from 'hono';
+import { z } from 'zod';
+import type { Doorman } from './doorman.ts';
+import { etagOf, names } from './etag.ts';
+import { checked, hasBody, readJson } from './input.ts';
+import type { Answer, Call, Operation, Services } from './operation.ts';
+import { answerOfProblem, Problem, problemOf } from './problem.ts';
+import { OPERATIONS } from './routes/all.ts';
+
+/** What the composed application needs. */
+export interface ApiOptions {
+  readonly services: Services;
+  readonly doorman: Doorman;
+  /** Told of a defect. */
+  readonly onError: (error: unknown) => void;
+}
+
+type Env = { Bindings: HttpBindings };
+type Given = Context<Env>;
+/** What an operation's own schemas made of a request. */
+type Input = Pick<Call<never, never, never, never>, 'params' | 'query' | 'headers' | 'body'>;
+export type ApiApp = Hono<Env>;
+
+/** The name of a request, which every answer has. */
+export const REQUEST_ID = 'x-request-id';
+
+const NOTHING = z.strictObject({});
+
+/** Every operation on its path; other methods of a path and other paths are told. */
+export function createApi(options: ApiOptions): ApiApp {
+  const app: ApiApp = new Hono<Env>();
+  const methods = new Map<string, string[]>();
+  for (const operation of OPERATIONS) {
+    const path = operation.path.replaceAll(/\{(\w+)\}/g, ':$1');
+    app.on(operation.method.toUpperCase(), path, (context) => serve(options, operation, context));
+    const allowed = operation.method === 'get' ? ['GET', 'HEAD'] : [operation.method.toUpperCase()];
+    methods.set(path, [...(methods.get(path) ?? []), ...allowed]);
+  }
+  for (const [path, allowed] of methods) {
+    app.all(path, (context) => refuse(context, wrongMethod(context, allowed)));
+  }
+  app.notFound((context) => refuse(context, unknownPath(context)));
+  app.onError((error, context) => {
+    const problem = problemOf(error);
+    if (problem.code === 'internal') options.onError(error);
+    return refuse(context, problem);
+  });
+  return app;
+}
+
+async function serve(
+  { services, doorman }: ApiOptions,
+  operation: Operation,
+  context: Given,
+): Promise<Response> {
+  const { incoming } = context.env;
+  const { access, params = NOTHING, query = NOTHING, headers, body, polled = false } = operation;
+  const caller = await doorman.admit(access, incoming);
+  const given = {
+    params: checked(params, context.req.param(), 'path'),
+    query: checked(query, queryOf(context), 'query'),
+    headers: headers === undefined ? {} : checked(headers, headersOf(incoming, headers), 'headers'),
+    body: await bodyOf(incoming, body),
+  };
+  const answer = await operation.answer({
+    ...(given as Input),
+    caller,
+    stillAllowed: () => doorman.stillAdmits(access, incoming),
+    services,
+  });
+  return responseOf(context, answer, polled);
+}
+
+async function bodyOf(incoming: IncomingMessage, schema: z.ZodType | undefined): Promise<unknown> {
+  const body = await readJson(incoming);
+  if (schema !== undefined) return checked(schema, body, 'body');
+  if (body === undefined) return undefined;
+  throw new Problem('invalid_input', 'body: is not known here', {
+    field: 'body',
+    fix: 'leave it out',
+  });
+}
+
+/** A parameter that is there more than once is a list, which no schema takes. */
+function queryOf(context: Given): Record<string, string | string[]> {
+  return Object.fromEntries(
+    Object.entries(context.req.queries()).map(([name, values]) => [
+      name,
+      values.length === 1 ? (values[0] ?? '') : values,
+    ]),
+  );
+}
+
+function headersOf({ headers }: IncomingMessage, schema: z.ZodObject): object {
+  return Object.fromEntries(Object.keys(schema.shape).map((name) => [name, headers[name]]));
+}
+
+function responseOf(context: Given, answer: Answer, polled: boolean): Response {
+  if ('stream' in answer) {
+    const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-store' };
+    return new Response(answer.stream, { status: 200, headers });
+  }
+  const { status, body, headers = {} } = answer;
+  const text = JSON.stringify(body);
+  const own = {
+    'content-type': 'application/json',
+    'content-length': String(Buffer.byteLength(text)),
+    ...headers,
+  };
+  if (!polled)
+    return new Response(text, { status, headers: { 'cache-control': 'no-store', ...own } });
+  const etag = etagOf(body);
+  const cached = { 'cache-control': 'private, no-cache', etag };
+  if (names(context.req.header('if-none-match'), etag)) {
+    return new Response(null, { status: 304, headers: cached });
+  }
+  return new Response(text, { status, headers: { ...own, ...cached } });
+}
+
+function refuse(context: Given, problem: Problem): Response {
+  const { incoming, outgoing } = context.env;
+  const requestId = String(outgoing.getHeader(REQUEST_ID) ?? '');
+  const { status, headers, body } = answerOfProblem(problem, requestId);
+  // What is left of a body that nobody reads must not be taken for the next request.
+  if (hasBody(incoming) && !incoming.complete) headers.push('connection', 'close');
+  const pairs: [string, string][] = [];
+  for (let index = 0; index < headers.length; index += 2) {
+    pairs.push([headers[index] ?? '', headers[index + 1] ?? '']);
+  }
+  return new Response(body, { status, headers: pairs });
+}
+
+function wrongMethod(context: Given, allowed: readonly string[]): Problem {
+  const { method } = context.req;
+  const allow = allowed.join(', ');
+  return new Problem('method_not_allowed', `${method} ${shown(context)}: it takes ${allow}`, {
+    field: 'method',
+    fix: `use ${allow}`,
+    headers: { allow },
+  });
+}
+
+function unknownPath(context: Given): Problem {
+  return new Problem(
+    'not_found',
+    `${context.req.method} ${shown(context)}: there is no such path`,
+    {
+      field: 'path',
+      fix: '/openapi.json has them all',
+    },
+  );
+}
+
+function shown(context: Given): string {
+  return context.req.path.slice(0, 200).replaceAll(/\p{C}/gu, '?');
+}

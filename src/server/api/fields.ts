@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import { MAX_TOKENS } from '../../budget/tokens.ts';
+
+/** Fields that several operations have. */
+
+/** An AI type as callers name it; upper case is taken for lower. */
+export const aiTypeField = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9_.-]{0,49}$/,
+    "is no AI type: 1 to 50 of a-z, 0-9, '_', '.', '-', beginning with a letter or digit",
+  )
+  .describe(
+    "The service that spends: 1 to 50 of a-z, 0-9, '_', '.', '-', such as imperium. global, all, none and unknown are reserved.",
+  );
+
+/** @param about what is counted, in tokens */
+export function tokensField(about: string, least = 0): z.ZodInt {
+  return z
+    .int()
+    .min(least)
+    .max(MAX_TOKENS)
+    .describe(`${about}, in tokens: ${String(least)} to 10^12.`);
+}
+
+export const reasonField = z
+  .string()
+  .trim()
+  .min(1)
+  .max(500)
+  .describe('Why, for the record: 1 to 500 characters.');
+
+export const dryRunField = z
+  .boolean()
+  .default(false)
+  .describe('true shows what would change, and changes nothing; false by default.');
+
+export const timeField = z.string().meta({ format: 'date-time' });

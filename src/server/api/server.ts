@@ -1,0 +1,164 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { getRequestListener } from '@hono/node-server';
+import type { App } from '../../app.ts';
+import type { Guard } from '../../guard/guard.ts';
+import type { Runtime } from '../../platform/runtime.ts';
+import { AccessTokens } from '../access.ts';
+import { Listener, type Malformed } from '../listener.ts';
+import { createApi, REQUEST_ID } from './app.ts';
+import { Doorman } from './doorman.ts';
+import { Events } from './events.ts';
+import { answerOfProblem, Problem, problemOf } from './problem.ts';
+import { StatusReads } from './status-reads.ts';
+
+export interface ApiServerOptions {
+  readonly app: App;
+  readonly guard: Guard;
+  readonly runtime: Runtime;
+  readonly host: string;
+  /** 0 takes any that is free. */
+  readonly port: number;
+  /** Whether only this machine reaches that address. */
+  readonly local: boolean;
+  /** The names that are this server's, in lower case, without port; null takes any. */
+  readonly hosts: ReadonlySet<string> | null;
+  /** How long a client may take to send its headers, and its whole request, in ms. */
+  readonly headersMs: number;
+  readonly requestMs: number;
+  /** Told of each request that was answered, or given up by its client. */
+  readonly onServed: (served: ServedRequest) => void;
+  /** Told of a defect. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** How a request was served, for a log. */
+export interface ServedRequest {
+  readonly method: string;
+  /** Without its query. */
+  readonly path: string;
+  /** Null where the client went away before. */
+  readonly status: number | null;
+  readonly requestId: string;
+  readonly ms: number;
+}
+
+/** For every answer. A page of its own sets another content-security-policy. */
+const SECURITY_HEADERS = {
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+};
+
+const GIVEN_ID = /^[\w.:-]{1,128}$/;
+const TARGET = /^\/[^\s#]*$/;
+
+/** The HTTP API, listening. */
+export class ApiServer {
+  readonly #listener: Listener;
+  readonly #events: Events;
+  readonly #tokens: AccessTokens;
+
+  private constructor(listener: Listener, events: Events, tokens: AccessTokens) {
+    this.#listener = listener;
+    this.#events = events;
+    this.#tokens = tokens;
+  }
+
+  /** @throws invalid_input where it may not listen there */
+  static async start(options: ApiServerOptions): Promise<ApiServer> {
+    const { app, guard, runtime, local, hosts, onError, onServed } = options;
+    const tokens = new AccessTokens(app.ledger, runtime);
+    const reads = new StatusReads(app);
+    const events = new Events(reads, runtime);
+    const doorman = new Doorman({ tokens, runtime, local, hosts });
+    const services = { app, guard, tokens, runtime, reads, events };
+    const api = createApi({ services, doorman, onError });
+    const answer = getRequestListener((request, env) => api.fetch(request, env), {
+      // The name is checked before: this only stands in where HTTP/1.0 sends none.
+      hostname: 'localhost',
+    });
+    const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+      const startedMs = runtime.monotonicMs();
+      const requestId = idOf(request, runtime);
+      response.setHeader(REQUEST_ID, requestId);
+      for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
+      const over = closed(response);
+      try {
+        requireTarget(request);
+        doorman.refuseStrangers(request);
+      } catch (error) {
+        refuseRaw(response, problemOf(error), requestId);
+        await over;
+        return;
+      }
+      await answer(request, response);
+      await over;
+      const { method = '', url = '' } = request;
+      const status = response.writableFinished ? response.statusCode : null;
+      const path = url.split('?')[0] ?? '';
+      onServed({ method, path, status, requestId, ms: runtime.monotonicMs() - startedMs });
+    };
+    const { host, port, headersMs, requestMs } = options;
+    const listener = await Listener.start({
+      ...{ host, port, headersMs, requestMs, serve, onError },
+      refuse: (malformed) => {
+        const requestId = runtime.newId();
+        const own = answerOfProblem(problemOfMalformed(malformed), requestId);
+        return { ...own, headers: [...own.headers, REQUEST_ID, requestId] };
+      },
+    });
+    return new ApiServer(listener, events, tokens);
+  }
+
+  /** Such as `http://127.0.0.1:4000`. */
+  get url(): string {
+    return this.#listener.url;
+  }
+
+  /** How many requests are open. */
+  get open(): number {
+    return this.#listener.open;
+  }
+
+  /** Stops listening, tells those who listen to events, and resolves when every open request is over, or soon after the signal. */
+  async stop(cutShort: AbortSignal): Promise<void> {
+    this.#events.close();
+    await this.#listener.stop(cutShort);
+    await this.#tokens.close();
+  }
+}
+
+function idOf({ headers }: IncomingMessage, runtime: Runtime): string {
+  const given = headers[REQUEST_ID];
+  return typeof given === 'string' && GIVEN_ID.test(given) ? given : runtime.newId();
+}
+
+/** @throws invalid_input for what is no path and query: a proxy's form, or one that no URL has */
+function requireTarget({ url = '', headers: { host = 'localhost' } }: IncomingMessage): void {
+  if (TARGET.test(url) && URL.canParse(url, `http://${host}`)) return;
+  throw new Problem('invalid_input', 'path: must be a path such as /api/v1/status', {
+    field: 'path',
+  });
+}
+
+function refuseRaw(response: ServerResponse, problem: Problem, requestId: string): void {
+  const { status, headers, body } = answerOfProblem(problem, requestId);
+  response.writeHead(status, [...headers, 'connection', 'close']).end(body);
+}
+
+function closed(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => response.once('close', resolve));
+}
+
+function problemOfMalformed(malformed: Malformed): Problem {
+  switch (malformed) {
+    case 'slow':
+      return new Problem('request_timeout', 'the request did not arrive in time');
+    case 'long_headers':
+      return new Problem('headers_too_large', 'headers: must be at most 16 KiB');
+    case 'no_http':
+      return new Problem('invalid_input', 'the request is no HTTP that can be read');
+  }
+}
