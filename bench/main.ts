@@ -7,9 +7,10 @@ import { monitor } from './monitor.ts';
 import { starting } from './starting.ts';
 import { sustained } from './sustained.ts';
 import { throughput } from './throughput.ts';
+import { usage } from './usage.ts';
 
 /** `npm run bench`, or `npm run bench -- throughput` for some of it. */
-const benches = { starting, throughput, sustained, contention, memory, monitor, gateway };
+const benches = { starting, throughput, sustained, contention, memory, monitor, gateway, usage };
 
 const names = Object.keys(benches);
 const given = process.argv.slice(2);

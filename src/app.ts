@@ -5,6 +5,7 @@ import type { Scope } from './budget/access-token.ts';
 import type { AdmissionRequest } from './budget/decide.ts';
 import { invalidInput, TokenctlError } from './budget/errors.ts';
 import { resolveLimits, type Settings } from './budget/limits.ts';
+import type { UsageQuery } from './budget/usage-query.ts';
 import type { Verdict } from './budget/verdict.ts';
 import { isoTime, type IsoTime } from './budget/windows.ts';
 import type { DatabaseTarget } from './config/database.ts';
@@ -29,6 +30,7 @@ import type { MigrationReport } from './ledger/schema/report.ts';
 import { requireCurrent, type SchemaState } from './ledger/schema/state.ts';
 import { statusReport, type StatusReport } from './ledger/status.ts';
 import { step } from './ledger/steps.ts';
+import type { UsageReport } from './ledger/usage.ts';
 import type { Difference } from './ledger/verify.ts';
 import { makeDirectoryOf } from './platform/directories.ts';
 import { exists } from './platform/files.ts';
@@ -255,6 +257,15 @@ export class App {
   async pulse(aiType: string | null): Promise<Pulse> {
     const { readPulse } = await import('./ledger/pulse.ts');
     return readPulse(this.ledger, this.location, aiType);
+  }
+
+  /**
+   * What was used in a period, grouped, from the hourly rollups: `usage(usageQuery(request, nowMs, '--'))`.
+   * @throws ledger_unavailable; invalid_input for more than 10,000 rows without a limit
+   */
+  async usage(query: UsageQuery): Promise<UsageReport> {
+    const { readUsage } = await import('./ledger/usage.ts');
+    return readUsage(this.ledger, query);
   }
 
   /** A dry admission; a lost ledger denies. */

@@ -13,6 +13,7 @@ import type { LimitsChangeDocument, LimitsDocument } from '../ledger/limits-docu
 import type { ResetChange } from '../ledger/resets.ts';
 import type { MigrationReport } from '../ledger/schema/report.ts';
 import type { StatusReport } from '../ledger/status.ts';
+import type { UsageReport } from '../ledger/usage.ts';
 import type { Difference } from '../ledger/verify.ts';
 import type { LimitRevision } from '../store/limit-revisions.ts';
 import type { PastReset } from '../store/resets.ts';
@@ -42,6 +43,8 @@ export interface Documents {
   readonly verdict: Verdict;
   /** `wait`: the last verdict, or with `--below` the last status. */
   readonly wait: Verdict | StatusReport;
+  /** `usage` */
+  readonly usage: UsageReport;
   /** `log` */
   readonly log: LogDocument;
   /** A line of `log --follow`: one request. */

@@ -21,6 +21,7 @@ import { addService } from './table/service.ts';
 import { addStatus } from './table/status.ts';
 import { addToken } from './table/token.ts';
 import { topicList } from './table/topics.ts';
+import { addUsage } from './table/usage.ts';
 import { addWait } from './table/wait.ts';
 import { hang } from './views/text.ts';
 
@@ -75,6 +76,7 @@ export function createProgram(run: Run, print: (text: string) => void): Command 
   addStatus(program, does);
   addCheck(program, does);
   addWait(program, does);
+  addUsage(program, does);
   addLog(program, does);
   addExplain(program, does);
   addLimits(program, does);

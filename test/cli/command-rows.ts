@@ -71,6 +71,17 @@ export const COMMANDS: readonly CommandRow[] = [
       run('--ai-type imperium --tokens 5000', 'wait', { code: 2 }),
     ],
   },
+  {
+    command: 'usage',
+    bare: 0,
+    runs: [
+      run('', 'usage'),
+      run('--by month model --since 2025-01-01', 'usage'),
+      run('--month 2025-01 --ai-type sandbox --by day --limit 1', 'usage'),
+      run('--by hour --since 2d --request-type none', 'usage'),
+      run('--by year', 'error', { code: 2 }),
+    ],
+  },
   { command: 'log', bare: 0, runs: [run('', 'log'), run('--model none', 'log')] },
   {
     command: 'explain',

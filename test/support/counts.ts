@@ -69,7 +69,7 @@ const NOTHING = {
   failed: 0,
   denied: 0,
 };
-type Sums = typeof NOTHING;
+export type Sums = typeof NOTHING;
 
 /** Windows, rollups and token_usage say what the rows and adjustments add up to. */
 export async function expectCountsAgree(app: App, target: DatabaseTarget): Promise<void> {
@@ -151,7 +151,8 @@ const INTEGERS = ['tokens_in', 'tokens_out', 'total_tokens']
   .map((column) => `CAST(${column} AS BIGINT) AS ${column}`)
   .join(', ');
 
-async function expectedCounts(
+/** What the rows and adjustments add up to: windows by scope and start, rollups by hour|AI type|model|request type. */
+export async function expectedCounts(
   target: DatabaseTarget,
 ): Promise<{ windows: Record<string, Sums>; rollups: Record<string, Partial<Sums>> }> {
   const windows: Record<string, Sums> = {};
