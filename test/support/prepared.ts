@@ -79,7 +79,7 @@ export async function prepareDatabase(kind: DatabaseName, directory: string): Pr
   };
 }
 
-function* addAlert(ops: Operations): Step<void> {
+export function* addAlert(ops: Operations): Step<void> {
   const alert = testAlert(ops.nowMs, `01a20e10-ded8-750e-8598-${ALERT}`);
   yield* insertAlert(ops, { ...alert, kind: 'level' });
   yield* postDelivery(ops, alert, 'raised', 'nobody');

@@ -30,7 +30,8 @@ function read(name: DocumentName): unknown {
   return JSON.parse(readFileSync(`${DIRECTORY}/${name}.json`, 'utf8'));
 }
 
-function strict(schema: unknown): unknown {
+/** The same schema, in which a field that it does not name is an error. */
+export function strict(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(strict);
   if (typeof schema !== 'object' || schema === null) return schema;
   const entries = Object.entries(schema).map(([key, value]) => [key, strict(value)]);

@@ -7,7 +7,7 @@ import { Problem } from './problem.ts';
 import { wordsOf } from './words.ts';
 
 /** The longest body, in bytes. */
-export const MOST_BODY_BYTES = 65_536;
+const MOST_BODY_BYTES = 65_536;
 
 const JSON_TYPE = /^application\/json\s*(;|$)/i;
 

@@ -51,7 +51,7 @@ export type Answer =
 /** A document of `--json` by its name in schemas/, a schema of its own, or text that stays open. */
 export type AnswerSchema = { readonly document: string } | z.ZodType | 'text/event-stream';
 
-export interface AnswerOf {
+interface AnswerOf {
   readonly description: string;
   readonly schema: AnswerSchema;
   /** Headers that it has, with what they say. */

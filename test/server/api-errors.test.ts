@@ -1,0 +1,217 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { ask, openApi, startApi } from '../support/api.ts';
+import { temporaryCli } from '../support/cli.ts';
+import { openTestLedger } from '../support/ledgers.ts';
+import { startProxy } from '../support/postgres-proxy.ts';
+import { openSocket, parseAnswer, rawRequest } from '../support/raw-http.ts';
+
+const RESERVE = '/api/v1/reservations';
+const good = { aiType: 'imperium', estimate: { input: 5, output: 5 } };
+
+const BODIES: readonly (readonly [body: unknown, field: string, detail: RegExp])[] = [
+  ['{', 'body', /is not JSON/],
+  ['', 'body', /is needed/],
+  ['[]', 'body', /must be an object, not a list/],
+  ['null', 'body', /must be an object, not null/],
+  [{ ...good, ai_type: 'x' }, 'ai_type', /is not known here.*/],
+  [{ ...good, request_id: 'x' }, 'request_id', /is not known here/],
+  [{ aiType: 'imperium' }, 'estimate', /is needed/],
+  [{ ...good, aiType: 7 }, 'aiType', /must be text, not 7/],
+  [{ ...good, aiType: 'a b' }, 'aiType', /is no AI type/],
+  [{ ...good, aiType: 'global' }, 'aiType', /"global" is reserved/],
+  [
+    { ...good, estimate: { input: '5', output: 5 } },
+    'estimate.input',
+    /must be a number, not text/,
+  ],
+  [{ ...good, estimate: { input: -1, output: 5 } }, 'estimate.input', /at least 0/],
+  [{ ...good, estimate: { input: 1.5, output: 5 } }, 'estimate.input', /whole number/],
+  [{ ...good, estimate: { input: 1e13, output: 5 } }, 'estimate.input', /at most 1000000000000/],
+  [{ ...good, estimate: { input: 0, output: 0 } }, 'estimate', /at least 1/],
+  [{ ...good, estimate: { input: 1 } }, 'estimate.output', /is needed/],
+  [{ ...good, estimate: { input: 1, outputs: 2 } }, 'estimate.outputs', /not known/],
+  [{ ...good, estimate: { items: [] } }, 'estimate.items', /at least 1 entries/],
+  [
+    { ...good, estimate: { items: [{ input: 1, output: 'x' }] } },
+    'estimate.items[0].output',
+    /number/,
+  ],
+  [
+    { ...good, estimate: { prompt: { messages: 'x' }, maxTokens: 1 } },
+    'estimate.prompt.messages',
+    /a list/,
+  ],
+  [{ ...good, requestId: '' }, 'requestId', /at least 1 characters/],
+  [{ ...good, requestId: 'x'.repeat(201) }, 'requestId', /at most 200 characters/],
+  [{ ...good, ttlSeconds: 0 }, 'ttlSeconds', /at least 1/],
+];
+
+const REQUESTS: readonly (readonly [string, string, number, string, string])[] = [
+  ['GET', '/nope', 404, 'not_found', 'path'],
+  ['GET', '/api/v1/status/', 404, 'not_found', 'path'],
+  ['GET', '/api/v1/../v1/statu', 404, 'not_found', 'path'],
+  ['GET', RESERVE, 405, 'method_not_allowed', 'method'],
+  ['DELETE', '/api/token-usage/monthly', 405, 'method_not_allowed', 'method'],
+  ['OPTIONS', '/api/v1/limits', 405, 'method_not_allowed', 'method'],
+  ['POST', `${RESERVE}/nobody/release`, 404, 'reservation_not_found', 'reservationId'],
+  ['GET', '/api/v1/status?x=1', 400, 'invalid_input', 'x'],
+  ['GET', '/api/token-usage/status/a%20b', 400, 'invalid_input', 'ai_type'],
+  ['GET', '/api/token-usage/status/%ff', 400, 'invalid_input', 'ai_type'],
+];
+
+describe('what is wrong with a request is told by its code and field', () => {
+  it('in a body', async () => {
+    const opened = await openApi('sqlite');
+    for (const [body, field, detail] of BODIES) {
+      const sent = { body, method: 'POST', headers: { 'content-type': 'application/json' } };
+      const { status, body: problem } = await opened.ask(RESERVE, sent);
+      const told = [status, problem['code'], problem['field']];
+      expect([body, ...told]).toEqual([body, 400, 'invalid_input', field]);
+      expect(problem['detail']).toMatch(detail);
+    }
+  });
+
+  it('in a path, method or query', async () => {
+    const opened = await openApi('sqlite');
+    for (const [method, path, status, code, field] of REQUESTS) {
+      const { headers, body, ...answer } = await opened.ask(path, { method });
+      const told = [method, path, answer.status, body['code'], body['field']];
+      expect(told).toEqual([method, path, status, code, field]);
+      if (status === 405) expect(headers.get('allow')).toMatch(/^[A-Z, ]+$/);
+    }
+  });
+
+  it('a body that is too long, no JSON by its type, encoded, or no UTF-8', async () => {
+    const { ask: asGood, api } = await openApi('sqlite');
+    const long = await asGood(RESERVE, { body: { ...good, model: 'x'.repeat(70_000) } });
+    expect([long.status, long.body['code']]).toEqual([413, 'body_too_large']);
+    for (const headers of [
+      { 'content-type': 'text/plain' },
+      { 'content-type': 'application/jsonp' },
+      { 'content-encoding': 'gzip' },
+    ]) {
+      const { status, body } = await asGood(RESERVE, { body: good, headers });
+      expect([status, body['code']]).toEqual([415, 'unsupported_media_type']);
+    }
+    const response = await fetch(`${api.url}/api/v1/check`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d]),
+    });
+    expect(await response.json()).toMatchObject({ status: 400, field: 'body' });
+  });
+});
+
+describe('every answer', () => {
+  it('has an id, the caller’s own where it is one, and keeps browsers from guessing', async () => {
+    const { ask: asGood } = await openApi('sqlite');
+    for (const path of ['/healthz', '/api/v1/status', '/nope']) {
+      const { headers } = await asGood(path, { headers: { 'x-request-id': 'mine-1:2.3' } });
+      expect(headers.get('x-request-id')).toBe('mine-1:2.3');
+      expect(headers.get('x-content-type-options')).toBe('nosniff');
+      expect(headers.get('content-security-policy')).toContain("default-src 'none'");
+      expect(headers.get('access-control-allow-origin')).toBeNull();
+    }
+    for (const id of ['a b', '<x>', 'x'.repeat(129)]) {
+      const { headers } = await asGood('/nope', { headers: { 'x-request-id': id } });
+      expect(headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+    }
+  });
+
+  it('is a problem also where what came is no request', async () => {
+    const { api } = await openApi('sqlite');
+    const socket = openSocket(api.url);
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk) => chunks.push(chunk));
+    socket.write('NONSENSE\r\n\r\n');
+    await once(socket, 'close');
+    const { head, body } = parseAnswer(Buffer.concat(chunks));
+    expect(head).toContain('content-type: application/problem+json');
+    expect(JSON.parse(body.toString())).toMatchObject({ status: 400, code: 'invalid_input' });
+    const long = await rawRequest(api.url, {
+      method: 'GET',
+      path: '/healthz',
+      headers: [`x: ${'y'.repeat(20_000)}`],
+    });
+    expect(JSON.parse(long.body.toString())).toMatchObject({ code: 'headers_too_large' });
+    const proxied = await rawRequest(api.url, { method: 'GET', path: 'http://x.example/healthz' });
+    expect(JSON.parse(proxied.body.toString())).toMatchObject({ status: 400, field: 'path' });
+  });
+
+  it('of HEAD has no body', async () => {
+    const { api } = await openApi('sqlite');
+    for (const path of ['/healthz', '/api/v1/status', '/api/v1/events', '/nope']) {
+      const response = await fetch(api.url + path, { method: 'HEAD' });
+      expect([path, response.status, await response.text()]).toEqual([
+        path,
+        path === '/nope' ? 404 : 200,
+        '',
+      ]);
+    }
+  });
+});
+
+it('while the database is lost, calls are answered with 503; then it serves again', async () => {
+  const { app, target } = await openTestLedger('postgresql');
+  const usual = { name: 'x', scopes: ['admin'], aiTypes: null, expiresAtMs: null } as const;
+  const { secret: token } = await app.createToken({ ...usual, actor: null });
+  const proxy = await startProxy(target);
+  proxy.mode = 'refuses';
+  const api = await startApi(proxy.target.url);
+  await api.prints('stderr', /calls are answered with 503 until it does/);
+  const lost = async () => {
+    for (const [path, sent] of [
+      ['/readyz', {}],
+      ['/api/token-usage/summary', {}],
+      ['/api/v1/limits', {}],
+      ['/api/v1/check', { body: good }],
+      [RESERVE, { body: good, token }],
+    ] as const) {
+      const { status, body, headers } = await ask(api.url, path, sent);
+      expect([path, status, body['code']]).toEqual([path, 503, 'ledger_unavailable']);
+      expect(headers.get('retry-after')).toBe('2');
+      expect(JSON.stringify(body)).not.toContain(new URL(target.url).password || 'postgres:');
+    }
+    expect((await ask(api.url, '/healthz')).status).toBe(200);
+  };
+  await lost();
+  proxy.mode = 'passes';
+  expect((await ask(api.url, RESERVE, { body: good, token })).status).toBe(201);
+  expect((await ask(api.url, '/readyz')).status).toBe(200);
+  proxy.mode = 'refuses';
+  proxy.cut();
+  await lost();
+  proxy.mode = 'passes';
+  expect((await ask(api.url, '/readyz')).status).toBe(200);
+}, 120_000);
+
+describe('tokenctl serve', () => {
+  it('says in a line that the port is taken, and what to do', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    onTestFinished(() => void other.close());
+    await once(other, 'listening');
+    const port = String((other.address() as AddressInfo).port);
+    const { code, stderr } = await temporaryCli().run(['serve', '--port', port]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(
+      new RegExp(`--port: ${port} is taken on 127.0.0.1\n {2}-> choose another`),
+    );
+  });
+
+  it.each([
+    [['--port', 'x'], /^tokenctl: --port: must be a whole number/],
+    [['--port', '70000'], /^tokenctl: --port: must be at most 65535/],
+  ])('%j is refused before anything is opened', async (args, message) => {
+    const { code, stdout, stderr } = await temporaryCli().run(['serve', ...args]);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(message);
+    expect(stderr).not.toContain('created the database');
+  });
+
+  it('of a database that is not there ends before it listens', async () => {
+    const { code, stdout } = await temporaryCli().run(['serve', '--database', './none.db']);
+    expect([code, stdout]).toEqual([4, '']);
+  });
+});
