@@ -1,6 +1,7 @@
 import type { Operation } from '../operation.ts';
 import { ALERTS } from './alerts.ts';
 import { LIMITS } from './limits.ts';
+import { METRICS } from './metrics.ts';
 import { RESERVATIONS } from './reservations.ts';
 import { RESETS } from './resets.ts';
 import { STATUS } from './status.ts';
@@ -14,4 +15,5 @@ export const OPERATIONS: readonly Operation[] = [
   ...LIMITS,
   ...RESETS,
   ...ALERTS,
+  ...METRICS,
 ];
