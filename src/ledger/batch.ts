@@ -100,7 +100,8 @@ function* endReservations(
 
 /**
  * Ends what is still open in one statement, without reading it first: the usual case. What is left
- * needs a look at its row: unknown usage, a second end, one that expired, an id that is none.
+ * needs a look at its row: unknown usage, a second end, one that expired, an id that is none, a caller who may
+ * not end everybody's.
  */
 function* endOpen(
   ops: Operations,
@@ -124,6 +125,8 @@ function* endOpen(
 
 /** How an open reservation ends, as far as the command alone says; null where that takes its row. */
 function openEnding(command: EndCommand): EndedLog | null {
+  // Whose reservation it is stands in its row.
+  if ((command.aiTypes ?? null) !== null) return null;
   if (command.kind === 'release') {
     return endedLog(command.id, 'released', NO_USAGE, command);
   }

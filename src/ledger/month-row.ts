@@ -30,7 +30,10 @@ export function* readMonthRow(
 /** `2026-11-24 08:54:51.295[000]`, which is UTC, as ISO 8601. */
 function isoOf(written: string | null): string | null {
   if (written === null) return null;
-  const text = written.trim().replace(' ', 'T').replace(/(\.\d{3})\d+/, '$1');
+  const text = written
+    .trim()
+    .replace(' ', 'T')
+    .replace(/(\.\d{3})\d+/, '$1');
   const atMs = Date.parse(/(Z|[+-]\d{2}(:?\d{2})?)$/.test(text) ? text : `${text}Z`);
   return Number.isNaN(atMs) ? null : isoTime(atMs);
 }

@@ -141,7 +141,8 @@ export const COMMANDS: readonly CommandRow[] = [
     runs: [run('--once', 'monitor-line')],
     lost: onBoth('monitor-line'),
   },
-  // It has tests of its own, among them those of a lost database (test/server, gateway.test.ts).
+  // They have tests of their own, among them those of a lost database (test/server).
+  { command: 'serve', bare: 'stays', runs: [] },
   { command: 'gateway', bare: 'stays', runs: [] },
   { command: 'service', bare: 2, runs: [] },
   {
@@ -151,6 +152,7 @@ export const COMMANDS: readonly CommandRow[] = [
       run('--user --dry-run', 'service-change'),
       run('--user', 'service-change'),
       run('--user --name gateway', 'service-change'),
+      run('--user --name serve', 'service-change'),
       run('--user --system', 'error', { code: 2 }),
     ],
     lost: onBoth('service-change', 0),

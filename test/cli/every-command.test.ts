@@ -96,7 +96,7 @@ describe('the table', () => {
   it('has every document', () => {
     const used = COMMANDS.flatMap((row) => row.runs.map(({ document }) => document));
     // What a command that stays prints has a test of its own below.
-    expect([...new Set([...used, 'log-line', 'gateway'])].toSorted()).toEqual(
+    expect([...new Set([...used, 'log-line', 'serve', 'gateway'])].toSorted()).toEqual(
       schemaNames().toSorted(),
     );
   });
@@ -136,6 +136,7 @@ describe.concurrent('without arguments', () => {
   it.each([
     { name: 'monitor', args: ['monitor'], document: 'monitor-line' },
     { name: 'log --follow', args: ['log', '--follow'], document: 'log-line' },
+    { name: 'serve', args: ['serve', '--port', '0'], document: 'serve' },
     { name: 'gateway', args: ['gateway', '--port', '0'], document: 'gateway' },
   ] as const)('$name stays, prints documents, and ends when it is asked', async (row) => {
     const cli = await usedCli();

@@ -154,7 +154,10 @@ describe('service install', () => {
   it.each([
     [[], /whose service is it\?\n {2}-> add --user .* or --system/],
     [['--user', '--system'], /--user and --system are two services/],
-    [['--user', '--name', 'serve'], /--name: there is no service "serve"\n {2}-> write monitor or/],
+    [
+      ['--user', '--name', 'x'],
+      /--name: there is no service "x"\n {2}-> write monitor or serve or/,
+    ],
   ])('%j is refused, and nothing is written', async (args, message) => {
     const { code, stdout, stderr } = await service('install', ...args);
     expect([code, stdout]).toEqual([2, '']);

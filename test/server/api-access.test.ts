@@ -5,7 +5,6 @@ import { temporaryCli } from '../support/cli.ts';
 import { DATABASES } from '../support/databases.ts';
 import { openTestLedger } from '../support/ledgers.ts';
 import { until } from '../support/processes.ts';
-import { rawRequest } from '../support/raw-http.ts';
 
 const RESERVE = '/api/v1/reservations';
 const SUMMARY = '/api/token-usage/summary';
@@ -77,7 +76,7 @@ describe.each(DATABASES)('who may, on %s', (kind) => {
     const reason = async (token: string) => {
       const { status, body: problem, headers } = await ask(url, RESERVE, { body, token });
       if (status !== 201) expect(headers.get('www-authenticate')).toMatch(/^Bearer/);
-      return String(problem['detail'] ?? status);
+      return typeof problem['detail'] === 'string' ? problem['detail'] : String(status);
     };
     await until(async () => (await reason(soon)) === 'the token has expired');
     // Answers of the database are used for 5 seconds.
@@ -103,22 +102,15 @@ it('ten calls a minute without a good token, then 429; a good one passes all the
 });
 
 it.each([
-  ['Host: evil.example', 'host'],
-  ['Host: localhost.evil.example:4000', 'host'],
-  ['Origin: https://evil.example', 'origin'],
-  ['Origin: null', 'origin'],
-])('a page in a browser is kept out by %s', async (header, field) => {
+  ['host', 'evil.example'],
+  ['host', 'localhost.evil.example:4000'],
+  ['origin', 'https://evil.example'],
+  ['origin', 'null'],
+])('a page in a browser is kept out by its %s %s', async (field, value) => {
   const { api } = await openApi('sqlite');
-  const { head, body: bytes } = await rawRequest(api.url, {
-    ...{ method: 'GET', path: SUMMARY },
-    headers: [header],
-  });
-  // Two Host headers are no HTTP.
-  const status = header.startsWith('Host') ? /^HTTP\/1.1 (400|403) / : /^HTTP\/1.1 403 /;
-  expect(head[0]).toMatch(status);
-  if (head[0]!.includes('403')) {
-    expect(JSON.parse(bytes.toString())).toMatchObject({ code: 'forbidden', field });
-  }
+  const host = new URL(api.url).host;
+  expect(await askAs(api.url, host, {})).toBe(200);
+  expect(await askAs(api.url, host, { [field]: value })).toBe(403);
 });
 
 it('by another name than its own nobody is answered, unless that was allowed', async () => {

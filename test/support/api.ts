@@ -102,7 +102,7 @@ export async function openApi(
   };
 }
 
-export interface OpenApiOperation {
+interface OpenApiOperation {
   readonly operationId: string;
   readonly parameters?: readonly {
     readonly name: string;
