@@ -1,7 +1,7 @@
 /** AI types that get series of their own, at most; anybody may log under any name. */
 const MOST = 100;
 /** What the rest is summed up under. */
-export const OTHER = 'other';
+const OTHER = 'other';
 
 /**
  * Which AI types metrics show by name: the first hundred that this process sees. A name keeps its label,
