@@ -107,20 +107,38 @@ function responseOf(context: Given, answer: Answer, polled: boolean): Response {
     return new Response(answer.text, { status: 200, headers });
   }
   const { status, body, headers = {} } = answer;
-  const text = JSON.stringify(body);
-  const own = {
-    'content-type': 'application/json',
-    'content-length': String(Buffer.byteLength(text)),
-    ...headers,
-  };
-  if (!polled)
-    return new Response(text, { status, headers: { 'cache-control': 'no-store', ...own } });
-  const etag = etagOf(body);
+  if (!polled) {
+    const text = JSON.stringify(body);
+    const always = { ...contentHeaders(text), 'cache-control': 'no-store' };
+    return new Response(text, { status, headers: { ...always, ...headers } });
+  }
+  const { text, etag } = rendered(body);
   const cached = { 'cache-control': 'private, no-cache', etag };
   if (names(context.req.header('if-none-match'), etag)) {
     return new Response(null, { status: 304, headers: cached });
   }
-  return new Response(text, { status, headers: { ...own, ...cached } });
+  return new Response(text, { status, headers: { ...contentHeaders(text), ...cached } });
+}
+
+function contentHeaders(text: string): Record<string, string> {
+  return {
+    'content-type': 'application/json',
+    'content-length': String(Buffer.byteLength(text)),
+  };
+}
+
+interface Rendered {
+  readonly text: string;
+  readonly etag: string;
+}
+
+/** Documents that several calls share are written once. */
+const RENDERED = new WeakMap<object, Rendered>();
+
+function rendered(body: object): Rendered {
+  const known = RENDERED.get(body) ?? { text: JSON.stringify(body), etag: etagOf(body) };
+  RENDERED.set(body, known);
+  return known;
 }
 
 function refuse(context: Given, problem: Problem): Response {

@@ -8,6 +8,16 @@ export interface Seen {
   readonly limits: Limits;
 }
 
+/** Makes a document of what was seen once, for all who share it. */
+export function sharedDocument<T extends object>(make: (seen: Seen) => T): (seen: Seen) => T {
+  const made = new WeakMap<Seen, T>();
+  return (seen) => {
+    const known = made.get(seen) ?? make(seen);
+    made.set(seen, known);
+    return known;
+  };
+}
+
 /**
  * Reads the ledger for all who ask: one read is under way at a time, and those who ask meanwhile share the
  * next. So every answer is newer than its question, however many ask.

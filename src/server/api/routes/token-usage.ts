@@ -7,6 +7,7 @@ import { readMonthRow } from '../../../ledger/month-row.ts';
 import { aiTypeField } from '../fields.ts';
 import { ok, operation } from '../operation.ts';
 import { Problem } from '../problem.ts';
+import { sharedDocument } from '../status-reads.ts';
 import {
   alertsSchema,
   limitsSchema,
@@ -31,10 +32,7 @@ const monthly = operation({
   summary: 'What each AI type used this month',
   ...{ access, polled },
   answers: { 200: { description: 'The month so far.', schema: monthlySchema } },
-  answer: async ({ services }) => {
-    const { report, limits } = await services.reads.read();
-    return ok(monthlyDocument(report, limits));
-  },
+  answer: async ({ services }) => ok(monthlyDocument(await services.reads.read())),
 });
 
 const monthlyOfAiType = operation({
@@ -70,15 +68,7 @@ const alerts = operation({
   description: 'What was raised and told is at /api/v1/alerts.',
   ...{ access, polled },
   answers: { 200: { description: 'The greatest share first.', schema: alertsSchema } },
-  answer: async ({ services }) => {
-    const { report, limits } = await services.reads.read();
-    return ok({
-      alerts: report.aiTypes
-        .flatMap((each) => (each.status === 'active' ? [] : [alertOf(each, each.status, limits)]))
-        .toSorted((a, b) => (b.usage_percentage ?? 0) - (a.usage_percentage ?? 0)),
-      timestamp: report.time,
-    } satisfies Schema<typeof alertsSchema>);
-  },
+  answer: async ({ services }) => ok(alertsDocument(await services.reads.read())),
 });
 
 const summary = operation({
@@ -86,25 +76,7 @@ const summary = operation({
   summary: 'The month, its level and the limits at one instant',
   ...{ access, polled },
   answers: { 200: { description: 'All three.', schema: summarySchema } },
-  answer: async ({ services }) => {
-    const { report, limits } = await services.reads.read();
-    const { level, time } = report;
-    const { taken, remaining, percent } = globalWindow(report, 'month');
-    return ok({
-      timestamp: time,
-      usage_summary: monthlyDocument(report, limits),
-      emergency_status: {
-        emergency_shutdown: level === 'emergency',
-        critical_level: level === 'critical' || level === 'emergency',
-        warning_level: level !== 'ok',
-        usage_percentage: percent,
-        total_tokens: taken,
-        remaining_tokens: remaining,
-        timestamp: time,
-      },
-      limits: limitsDocument(limits),
-    } satisfies Schema<typeof summarySchema>);
-  },
+  answer: async ({ services }) => ok(summaryDocument(await services.reads.read())),
 });
 
 const limits = operation({
@@ -112,7 +84,7 @@ const limits = operation({
   summary: 'The global limits in force',
   ...{ access, polled },
   answers: { 200: { description: 'Amounts; null where one is off.', schema: limitsSchema } },
-  answer: async ({ services }) => ok(limitsDocument((await services.reads.read()).limits)),
+  answer: async ({ services }) => ok(usageLimits(await services.reads.read())),
 });
 
 const statusOfAiType = operation({
@@ -154,20 +126,52 @@ function monthOf({ time }: StatusReport): string {
   return time.slice(0, 7);
 }
 
-function monthlyDocument(report: StatusReport, inForce: Limits): Schema<typeof monthlySchema> {
-  const { used, requests } = globalWindow(report, 'month');
+const monthlyDocument = sharedDocument(
+  ({ report, limits: inForce }): Schema<typeof monthlySchema> => {
+    const { used, requests } = globalWindow(report, 'month');
+    return {
+      month_year: monthOf(report),
+      ai_usage: Object.fromEntries(
+        report.aiTypes.map((each) => [each.aiType, usageOf(each, inForce)]),
+      ),
+      summary: {
+        total_tokens: used,
+        total_requests: requests,
+        ai_count: report.aiTypes.length,
+      },
+    };
+  },
+);
+
+const alertsDocument = sharedDocument(
+  ({ report, limits: inForce }): Schema<typeof alertsSchema> => ({
+    alerts: report.aiTypes
+      .flatMap((each) => (each.status === 'active' ? [] : [alertOf(each, each.status, inForce)]))
+      .toSorted((a, b) => (b.usage_percentage ?? 0) - (a.usage_percentage ?? 0)),
+    timestamp: report.time,
+  }),
+);
+
+const usageLimits = sharedDocument(({ limits: inForce }) => limitsDocument(inForce));
+
+const summaryDocument = sharedDocument((seen): Schema<typeof summarySchema> => {
+  const { level, time } = seen.report;
+  const { taken, remaining, percent } = globalWindow(seen.report, 'month');
   return {
-    month_year: monthOf(report),
-    ai_usage: Object.fromEntries(
-      report.aiTypes.map((each) => [each.aiType, usageOf(each, inForce)]),
-    ),
-    summary: {
-      total_tokens: used,
-      total_requests: requests,
-      ai_count: report.aiTypes.length,
+    timestamp: time,
+    usage_summary: monthlyDocument(seen),
+    emergency_status: {
+      emergency_shutdown: level === 'emergency',
+      critical_level: level === 'critical' || level === 'emergency',
+      warning_level: level !== 'ok',
+      usage_percentage: percent,
+      total_tokens: taken,
+      remaining_tokens: remaining,
+      timestamp: time,
     },
+    limits: usageLimits(seen),
   };
-}
+});
 
 /** As the table token_usage has it. */
 function usageOf(
