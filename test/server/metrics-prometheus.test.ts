@@ -78,7 +78,7 @@ async function openServer() {
   };
   return {
     ...{ api, proxy, reserve },
-    async spend(aiType: string, tokens: number) {
+    spend: async (aiType: string, tokens: number) => {
       const { body } = await reserve(aiType, tokens);
       const path = `/api/v1/reservations/${body.reservation.id}/settle`;
       const used = { inputTokens: tokens - 1, outputTokens: 1 };

@@ -10,6 +10,11 @@ const OTHER = 'other';
 export class AiTypeLabels {
   readonly #named = new Set<string>();
 
+  /** The names that have their own. */
+  get named(): Iterable<string> {
+    return this.#named;
+  }
+
   /** The label of an AI type: its name, or `other`. */
   of(aiType: string): string {
     if (this.#named.has(aiType)) return aiType;

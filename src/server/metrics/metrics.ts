@@ -57,9 +57,7 @@ export class Metrics {
       const measured = await this.#measure();
       if (measured === null) return LOST;
       const families = ledgerFamilies(measured, this.#aiTypes);
-      const { limits, windows } = measured.snapshot;
-      for (const aiType of Object.keys(limits.limits.aiTypes)) this.#process.introduce(aiType);
-      for (const { aiType } of windows) if (aiType !== null) this.#process.introduce(aiType);
+      for (const aiType of this.#aiTypes.named) this.#process.introduce(aiType);
       return families;
     } catch (error) {
       if (error instanceof TokenctlError) return LOST;
