@@ -30,9 +30,11 @@ const atStatus = [
 
 /**
  * Modules that packages load at their start for what tokenctl never asks of them: subcommands that
- * are programs of their own (commander), and a guess at colours that output.ts decides (chalk).
+ * are programs of their own (commander), a guess at colours that output.ts decides (chalk), and traces
+ * for exemplars, which are off (prom-client).
  */
 const unused: Record<string, { importer: RegExp; code: string }> = {
+  '@opentelemetry/api': { importer: /prom-client/, code: 'export default {};' },
   'node:child_process': { importer: /commander/, code: 'export default {};' },
   '#supports-color': {
     importer: /chalk/,

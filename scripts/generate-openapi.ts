@@ -71,6 +71,7 @@ const TAGS = [
   { name: 'Limits', description: 'The limits in force, and their changes.' },
   { name: 'Resets', description: 'Adjustments by which operators lower usage.' },
   { name: 'Alerts', description: 'What was raised, and what is done with it.' },
+  { name: 'Metrics', description: 'For Prometheus.' },
 ];
 
 const PROBLEM: Node = {
@@ -107,8 +108,13 @@ function ownSchemas(): Record<string, Node> {
   );
 }
 
-function reference(schema: z.ZodType | string): Node {
-  if (typeof schema === 'string') return { type: 'string', description: 'Events as text.' };
+const TEXTS = {
+  'text/event-stream': 'Events as text.',
+  'text/plain': 'Metrics in the text format of Prometheus.',
+};
+
+function reference(schema: z.ZodType | keyof typeof TEXTS): Node {
+  if (typeof schema === 'string') return { type: 'string', description: TEXTS[schema] };
   const id = components.get(schema)?.id;
   if (id === undefined) throw new Error('a schema of an operation has no name');
   return { $ref: IN_DOCUMENT + id };

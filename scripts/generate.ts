@@ -1,7 +1,7 @@
 /**
  * Derives each database's Prisma schema from prisma/models.prisma and generates its client; makes
  * the JSON Schemas of what `--json` prints from the types of those documents, the OpenAPI document of the
- * HTTP API from its operations, and the systemd units.
+ * HTTP API from its operations, the systemd units, and the Grafana dashboard.
  *
  *   npm run generate            write the schemas, generate the clients
  *   npm run generate -- --check fail when a committed schema is not what would be written
@@ -14,6 +14,7 @@ import { type Database, databases, projectPath } from './databases.ts';
 import { deriveSchema } from './derive-schema.ts';
 import { openApiDocument } from './generate-openapi.ts';
 import { documentSchemas } from './generate-schemas.ts';
+import { grafanaDashboard } from './grafana-dashboard.ts';
 import { SERVICES, unitName, unitText } from '../src/cli/service/unit.ts';
 
 function runPrisma(args: readonly string[]): void {
@@ -110,3 +111,4 @@ const schemas = documentSchemas();
 generateDocumentSchemas(schemas);
 put('openapi.json', openApiDocument(schemas), 'src/server/api');
 generateUnits();
+put('deploy/grafana/dashboards/tokenctl.json', grafanaDashboard(), 'scripts/grafana-dashboard.ts');

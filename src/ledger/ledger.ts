@@ -8,6 +8,7 @@ import type { Command, EndCommand, Ending, Outcome, ReserveCommand } from './com
 import { BatchCounters } from './counters.ts';
 import type { SeenDenials } from './denials.ts';
 import { limitsReader } from './limits-in-force.ts';
+import type { LedgerObserver } from './observer.ts';
 import type { Connection, Operations } from './port.ts';
 import { BoundedQueue, type Waiting } from './queue.ts';
 import { applyDue, readSnapshot, type Snapshot, type SnapshotRequest } from './snapshot.ts';
@@ -54,6 +55,7 @@ export class Ledger {
   #lastCommitMs = Number.NEGATIVE_INFINITY;
   #draining: Promise<void> | null = null;
   #closed = false;
+  #observer: LedgerObserver | null = null;
 
   constructor({ connection, runtime, timeoutMs = 5_000 }: LedgerOptions) {
     this.#connection = connection;
@@ -65,14 +67,24 @@ export class Ledger {
     return this.#connection;
   }
 
+  /** Tells this observer of what is answered from now on; there is one at most. */
+  observe(observer: LedgerObserver): void {
+    this.#observer = observer;
+  }
+
   /**
    * Admits or denies one request. A ledger that can't answer denies (`ledger_unavailable`,
    * `ledger_busy`); it never throws for that.
    * @throws key_reused, reservation_ended
    */
   async reserve(command: ReserveCommand): Promise<Verdict> {
+    const startedMs = this.#runtime.monotonicMs();
     const outcome = await this.#submit(command);
-    if (outcome.kind === 'verdict') return outcome.verdict;
+    if (outcome.kind === 'verdict') {
+      const { verdict } = outcome;
+      this.#observer?.reserved(command, verdict, this.#runtime.monotonicMs() - startedMs);
+      return verdict;
+    }
     throw outcome.kind === 'refused'
       ? outcome.error
       : new Error('a reserve was answered as an end');
@@ -84,7 +96,10 @@ export class Ledger {
    */
   async end(command: EndCommand): Promise<Ending> {
     const outcome = await this.#submit(command);
-    if (outcome.kind === 'ending') return outcome.ending;
+    if (outcome.kind === 'ending') {
+      this.#observer?.ended(command, outcome.ending);
+      return outcome.ending;
+    }
     throw outcome.kind === 'refused'
       ? outcome.error
       : new Error('an end was answered as a reserve');
@@ -236,6 +251,7 @@ export class Ledger {
     );
     this.#seenDenials = seenDenials;
     this.#lastCommitMs = this.#runtime.monotonicMs();
+    this.#observer?.committed(batch.length);
     const locked: Waiting[] = [];
     for (const [index, waiting] of batch.entries()) {
       const outcome = outcomes[index];

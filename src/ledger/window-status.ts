@@ -22,7 +22,8 @@ export interface WindowStatus {
   readonly denied: number;
 }
 
-const LIMIT_OF_WINDOW = { month: 'monthly', day: 'daily', hour: 'hourly' } as const;
+/** Which limit of a scope holds in a window. */
+export const LIMIT_OF_WINDOW = { month: 'monthly', day: 'daily', hour: 'hourly' } as const;
 
 export function windowStatus(
   row: WindowRow,

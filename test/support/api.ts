@@ -67,9 +67,13 @@ export async function ask<T = Record<string, unknown>>(
     ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
   });
   const text = await response.text();
-  const document: unknown = text === '' ? null : JSON.parse(text);
+  const document: unknown = text === '' ? null : isText(response) ? text : JSON.parse(text);
   if (text !== '') expect(answerProblems(usual, path, response, document)).toBe('');
   return { status: response.status, headers: response.headers, body: document as T };
+}
+
+function isText({ headers }: Pick<Response, 'headers'>): boolean {
+  return headers.get('content-type')?.startsWith('text/plain;') === true;
 }
 
 export interface OpenedApi extends TestLedger {
@@ -138,6 +142,10 @@ function answerProblems(
 ): string {
   const type = headers.get('content-type') ?? '';
   const problem = status >= 400;
+  if (isText({ headers })) {
+    const media = operationOf(method, path)?.responses[String(status)]?.content ?? {};
+    return 'text/plain' in media ? '' : `${method} ${path} answers no text`;
+  }
   if (type !== (problem ? 'application/problem+json' : 'application/json')) {
     return `the content-type is ${type}`;
   }

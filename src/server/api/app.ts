@@ -107,6 +107,10 @@ function responseOf(context: Given, answer: Answer, polled: boolean): Response {
     const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-store' };
     return new Response(answer.stream, { status: 200, headers });
   }
+  if ('text' in answer) {
+    const headers = { 'content-type': answer.contentType, 'cache-control': 'no-store' };
+    return new Response(answer.text, { status: 200, headers });
+  }
   const { status, body, headers = {} } = answer;
   if (!polled) {
     const text = JSON.stringify(body);

@@ -5,6 +5,7 @@ import type { Guard } from '../../guard/guard.ts';
 import type { Runtime } from '../../platform/runtime.ts';
 import type { StatusReads } from './status-reads.ts';
 import type { Events } from './events.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 
 /**
  * One method of one path, as data: what checks its input, what answers it, and what the OpenAPI document
@@ -25,6 +26,7 @@ export interface Services {
   readonly runtime: Runtime;
   readonly reads: StatusReads;
   readonly events: Events;
+  readonly metrics: Metrics;
 }
 
 export interface Call<Params, Query, Headers, Body> {
@@ -39,17 +41,19 @@ export interface Call<Params, Query, Headers, Body> {
   readonly services: Services;
 }
 
-/** A document, or an answer that stays open. */
+/** A document, text, or an answer that stays open. */
 export type Answer =
   | {
       readonly status: number;
       readonly body: object;
       readonly headers?: Readonly<Record<string, string>>;
     }
+  | { readonly text: string; readonly contentType: string }
   | { readonly stream: ReadableStream<Uint8Array> };
 
-/** A document of `--json` by its name in schemas/, a schema of its own, or text that stays open. */
-export type AnswerSchema = { readonly document: string } | z.ZodType | 'text/event-stream';
+/** A document of `--json` by its name in schemas/, a schema of its own, or text by its media type. */
+export type AnswerSchema =
+  { readonly document: string } | z.ZodType | 'text/event-stream' | 'text/plain';
 
 interface AnswerOf {
   readonly description: string;

@@ -5,6 +5,7 @@ import type { Guard } from '../../guard/guard.ts';
 import type { Runtime } from '../../platform/runtime.ts';
 import { AccessTokens } from '../access.ts';
 import { Listener, type Malformed } from '../listener.ts';
+import { Metrics } from '../metrics/metrics.ts';
 import { createApi, REQUEST_ID } from './app.ts';
 import { Doorman } from './doorman.ts';
 import { Events } from './events.ts';
@@ -73,7 +74,8 @@ export class ApiServer {
     const reads = new StatusReads(app);
     const events = new Events(reads, runtime);
     const doorman = new Doorman({ tokens, runtime, local, hosts });
-    const services = { app, guard, tokens, runtime, reads, events };
+    const metrics = new Metrics(app, runtime);
+    const services = { app, guard, tokens, runtime, reads, events, metrics };
     const api = createApi({ services, doorman, onError });
     const answer = getRequestListener((request, env) => api.fetch(request, env), {
       // The name is checked before: this only stands in where HTTP/1.0 sends none.

@@ -2,6 +2,7 @@ import type { Operation } from '../operation.ts';
 import { ALERTS } from './alerts.ts';
 import { DENIALS } from './denials.ts';
 import { LIMITS } from './limits.ts';
+import { METRICS } from './metrics.ts';
 import { RESERVATIONS } from './reservations.ts';
 import { RESETS } from './resets.ts';
 import { STATUS } from './status.ts';
@@ -18,4 +19,5 @@ export const OPERATIONS: readonly Operation[] = [
   ...LIMITS,
   ...RESETS,
   ...ALERTS,
+  ...METRICS,
 ];
