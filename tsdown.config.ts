@@ -23,9 +23,9 @@ const atStart = [
 const atStatus = [
   /src[\\/](app|cli[\\/]context|config[\\/]file|platform[\\/](directories|files))\.ts/,
   /src[\\/]cli[\\/]commands[\\/](status|check)\.ts/,
-  /src[\\/]cli[\\/]views[\\/](ai-types|check|findings|nagios|status|table|windows)\.ts/,
+  /src[\\/]cli[\\/]views[\\/](ai-types|alert-care|check|findings|nagios|status|table|windows)\.ts/,
   /src[\\/]budget[\\/](?!estimate|prompt-content|rejudge|usage-query)/,
-  /src[\\/]ledger[\\/](batch|binding|counters|denials|ledger|limits-in-force|queue|snapshot|status|status-words|steps|window-status|schema[\\/]state)\.ts/,
+  /src[\\/]ledger[\\/](alert-status|batch|binding|counters|denials|ledger|limits-in-force|queue|snapshot|status|status-words|steps|window-status|schema[\\/]state)\.ts/,
 ];
 
 /**

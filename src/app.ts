@@ -12,14 +12,13 @@ import { isoTime, type IsoTime } from './budget/windows.ts';
 import type { DatabaseTarget } from './config/database.ts';
 import type { AccessToken } from './ledger/access-tokens.ts';
 import type {
-  AlertCare,
   AlertsQuery,
   AlertsReport,
   CaredAlert,
   DeliveryRow,
-  Silence,
   SilenceRequest,
 } from './ledger/alert-care.ts';
+import { readCare, type AlertCare, type Silence } from './ledger/alert-status.ts';
 import type { ImportRow } from './ledger/import.ts';
 import { Ledger } from './ledger/ledger.ts';
 import type { LimitEffect } from './ledger/limit-effect.ts';
@@ -411,7 +410,6 @@ export class App {
 
   /** What is raised now, who takes care of it, and the silence that lasts. @throws ledger_unavailable */
   async alertCare(): Promise<AlertCare> {
-    const { readCare } = await import('./ledger/alert-care.ts');
     return this.ledger.read(readCare);
   }
 

@@ -1,5 +1,6 @@
 import { isoTime } from '../budget/windows.ts';
-import type { AlertsReport, CaredAlert, DeliveryRow, Silence } from '../ledger/alert-care.ts';
+import type { AlertsReport, CaredAlert, DeliveryRow } from '../ledger/alert-care.ts';
+import type { Silence } from '../ledger/alert-status.ts';
 import { alertDocument, type AlertDocument } from './document.ts';
 
 /** What an operator's looks at alerts give, in the shape that JSON and HTTP have. */

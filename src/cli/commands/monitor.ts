@@ -1,7 +1,7 @@
 import { shortMatter } from '../../alerts/message.ts';
 import { parseCount } from '../../budget/tokens.ts';
 import { isoTime } from '../../budget/windows.ts';
-import type { AlertCare } from '../../ledger/alert-care.ts';
+import type { AlertCare } from '../../ledger/alert-status.ts';
 import type { Alert } from '../../ledger/alerts.ts';
 import type { CommandContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';

@@ -2,7 +2,7 @@ import type { App, StatusRequest } from '../../app.ts';
 import { TokenctlError, invalidInput } from '../../budget/errors.ts';
 import { parseAiType } from '../../budget/ai-type.ts';
 import { isoTime } from '../../budget/windows.ts';
-import type { AlertCare } from '../../ledger/alert-care.ts';
+import type { AlertCare } from '../../ledger/alert-status.ts';
 import type { StatusReport } from '../../ledger/status.ts';
 import { withApp, type CommandContext } from '../context.ts';
 import { EXIT, EXIT_OF_LEVEL, NAGIOS_OF_LEVEL, NAGIOS_UNKNOWN } from '../exit-codes.ts';
@@ -91,9 +91,14 @@ async function reportOf(context: CommandContext, options: StatusOptions): Promis
     return await withApp(
       context,
       async (app) => {
-        const report = await reportIn(app, request, context);
-        const shown = !context.output.json && options.format === undefined && report.month === null;
-        return { report, care: shown ? await careOf(app) : null };
+        const shown =
+          !context.output.json && options.format === undefined && options.month === undefined;
+        // Asked for together: the database answers the one while the other is read.
+        const [report, care] = await Promise.all([
+          reportIn(app, request, context),
+          shown ? careOf(app) : null,
+        ]);
+        return { report, care };
       },
       forScripts(options) ? { create: false } : {},
     );

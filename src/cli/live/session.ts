@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts';
-import type { Silence } from '../../ledger/alert-care.ts';
+import type { Silence } from '../../ledger/alert-status.ts';
 import type { Pulse } from '../../ledger/pulse.ts';
 import {
   endByHangUp,

@@ -1,6 +1,6 @@
 import type { FailedDelivery } from '../../alerts/deliver.ts';
 import type { App, MonitorCheck } from '../../app.ts';
-import type { AlertCare } from '../../ledger/alert-care.ts';
+import type { AlertCare } from '../../ledger/alert-status.ts';
 import type { Output } from '../output.ts';
 import type { Alerting } from './alerting.ts';
 

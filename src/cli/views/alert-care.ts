@@ -1,6 +1,6 @@
 import { LEVELS, type Level } from '../../budget/levels.ts';
 import { isoTime } from '../../budget/windows.ts';
-import type { AlertCare, Silence } from '../../ledger/alert-care.ts';
+import type { AlertCare, Silence } from '../../ledger/alert-status.ts';
 import type { Screen } from '../output.ts';
 import { labelled, levelText } from './status.ts';
 import { age, localTimeText, oneLine } from './text.ts';

@@ -1,6 +1,7 @@
 import { shortMatter } from '../../alerts/message.ts';
 import { isoTime } from '../../budget/windows.ts';
-import type { AlertsReport, CaredAlert, DeliveryRow, Silence } from '../../ledger/alert-care.ts';
+import type { AlertsReport, CaredAlert, DeliveryRow } from '../../ledger/alert-care.ts';
+import type { Silence } from '../../ledger/alert-status.ts';
 import type { Screen } from '../output.ts';
 import { grid } from './grid.ts';
 import type { Cell } from './table.ts';

@@ -1,7 +1,7 @@
 import type { MonitorCheck } from '../../app.ts';
 import type { Percent } from '../../budget/levels.ts';
 import { isoTime, type IsoTime } from '../../budget/windows.ts';
-import type { AlertCare } from '../../ledger/alert-care.ts';
+import type { AlertCare } from '../../ledger/alert-status.ts';
 import type { Alert } from '../../ledger/alerts.ts';
 import type { Binding } from '../../ledger/binding.ts';
 import type { StatusReport } from '../../ledger/status.ts';

@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 import type { Level, Percent } from '../../../budget/levels.ts';
-import type { Silence } from '../../../ledger/alert-care.ts';
+import type { Silence } from '../../../ledger/alert-status.ts';
 import type { Pulse } from '../../../ledger/pulse.ts';
 import type { StatusReport } from '../../../ledger/status.ts';
 import type { Screen } from '../../output.ts';

@@ -1,5 +1,5 @@
 import { isoTime } from '../../../budget/windows.ts';
-import type { Silence } from '../../../ledger/alert-care.ts';
+import type { Silence } from '../../../ledger/alert-status.ts';
 import type { Pulse } from '../../../ledger/pulse.ts';
 import type { Screen } from '../../output.ts';
 import { clip, fitBlocks, joinFitting, type Block } from './fit.ts';
