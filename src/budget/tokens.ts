@@ -21,7 +21,7 @@ export function divideRounded(a: number, b: number): number {
 /**
  * Checks a count given by a caller.
  * @param field the caller's own spelling of it, for the message
- * @param fix where the right ones are found
+ * @param fix where the right ones are found; without it, from where to where they go
  * @throws invalid_input unless it is a whole number from `min` to `max`
  */
 export function requireCount(
@@ -29,7 +29,7 @@ export function requireCount(
   value: unknown,
   min = 0,
   max = MAX_TOKENS,
-  fix?: string,
+  fix = `a whole number from ${count(min)} to ${count(max)}`,
 ): number {
   if (typeof value !== 'number' || !Number.isFinite(value)) {
     throw invalidInput(field, `must be a whole number, not ${describe(value)}`, fix);
@@ -52,7 +52,7 @@ export function parseCount(
   text: string,
   min = 0,
   max = MAX_TOKENS,
-  fix?: string,
+  fix = `a whole number from ${count(min)} to ${count(max)}`,
 ): number {
   const trimmed = text.trim();
   if (/^-?\d+\.\d+$/.test(trimmed)) {

@@ -4,42 +4,12 @@ import { DeliveryError, type Channel } from '../../src/alerts/channel.ts';
 import { emailChannel } from '../../src/alerts/channels/email.ts';
 import { slackChannel } from '../../src/alerts/channels/slack.ts';
 import { webhookChannel, type WebhookOptions } from '../../src/alerts/channels/webhook.ts';
-import type { Alert } from '../../src/ledger/alerts.ts';
 import { isPrivateAddress } from '../../src/platform/private-address.ts';
 import { systemRuntime } from '../../src/platform/runtime.ts';
+import { CRITICAL, RESOLVED } from '../support/alerts.ts';
 import { httpReceiver, smtpReceiver } from '../support/receivers.ts';
 
 const SECRET = `whsec_${Buffer.from('a secret of twenty-four bytes').toString('base64')}`;
-const RAISED = Date.parse('2026-11-24T13:00:00Z');
-
-const critical: Alert = {
-  ...{ id: '01a20e10-ded8-750e-8598-44e049e8071a', kind: 'level', level: 'critical' },
-  ...{ aiType: null, windowKind: 'month', windowStart: '2026-11', state: 'raised' },
-  message: '95.10 % of the 140,000 tokens of 2026-11 are used or held',
-  data: {
-    ...{ used: 130_140, held: 3_000, limit: 140_000, percent: 95.1, threshold: 133_000 },
-    newestReset: 0,
-    resetsAt: '2026-12-01T00:00:00.000Z',
-    context: {
-      tokensPerHour: 1_250,
-      limitReachedAt: '2026-11-24T19:00:00.000Z',
-      topAiTypes: [
-        { aiType: 'imperium', tokens: 120_000, percent: 90.13 },
-        { aiType: 'a<b>&c', tokens: 13_140, percent: 9.86 },
-      ],
-      effect: 'requests above 500 tokens are denied',
-      command: 'tokenctl status',
-    },
-  },
-  ...{ seenAtMs: RAISED, raisedAtMs: RAISED, resolvedAtMs: null },
-};
-const resolved: Alert = {
-  ...critical,
-  state: 'resolved',
-  resolvedAtMs: RAISED + 3_600_000,
-  data: { ...critical.data, atEnd: { used: 0, held: 1_400, limit: 140_000, percent: 1 } },
-};
-
 function hook(url: string, options: Partial<WebhookOptions> = {}): Channel {
   return webhookChannel(
     {
@@ -53,7 +23,7 @@ function hook(url: string, options: Partial<WebhookOptions> = {}): Channel {
 
 /** Why it could not be told. */
 async function failure(channel: Channel): Promise<DeliveryError> {
-  const problem: unknown = await channel.send(critical, 'raised').then(
+  const problem: unknown = await channel.send(CRITICAL, 'raised').then(
     () => null,
     (error: unknown) => error,
   );
@@ -65,14 +35,14 @@ describe('a webhook', () => {
   it('is signed as Standard Webhooks has it, with the same id at every try', async () => {
     const receiver = await httpReceiver();
     const channel = hook(receiver.url, { secret: SECRET });
-    await channel.send(critical, 'raised');
-    await channel.send(critical, 'raised');
-    await channel.send(resolved, 'resolved');
+    await channel.send(CRITICAL, 'raised');
+    await channel.send(CRITICAL, 'raised');
+    await channel.send(RESOLVED, 'resolved');
     const bodies = receiver.posted.map(({ body, headers }) =>
       new Webhook(SECRET).verify(body, headers as Record<string, string>),
     );
     expect(receiver.posted.map(({ headers }) => headers['webhook-id'])).toEqual([
-      ...[`${critical.id}.raised`, `${critical.id}.raised`, `${critical.id}.resolved`],
+      ...[`${CRITICAL.id}.raised`, `${CRITICAL.id}.raised`, `${CRITICAL.id}.resolved`],
     ]);
     expect(bodies[0]).toMatchObject({
       type: 'alert.raised',
@@ -96,8 +66,8 @@ describe('a webhook', () => {
   it("has Alertmanager's body of version 4, with one fingerprint for both events", async () => {
     const receiver = await httpReceiver();
     const channel = hook(receiver.url, { format: 'alertmanager' });
-    await channel.send(critical, 'raised');
-    await channel.send(resolved, 'resolved');
+    await channel.send(CRITICAL, 'raised');
+    await channel.send(RESOLVED, 'resolved');
     const [firing, over] = receiver.posted.map(
       ({ body }) => JSON.parse(body) as Record<string, unknown>,
     );
@@ -132,11 +102,11 @@ describe('a webhook', () => {
       payload: { summary: '{level}: {message}', severity: '{severity}', values: ['{percent}', 7] },
     };
     const channel = hook(receiver.url, { format: 'template', template, secret: 'key' });
-    await channel.send(critical, 'raised');
+    await channel.send(CRITICAL, 'raised');
     expect(JSON.parse(receiver.posted[0]!.body)).toEqual({
-      ...{ routing_key: 'key', event_action: 'trigger', dedup_key: critical.id },
+      ...{ routing_key: 'key', event_action: 'trigger', dedup_key: CRITICAL.id },
       payload: {
-        summary: `critical: ${critical.message}`,
+        summary: `critical: ${CRITICAL.message}`,
         severity: 'error',
         values: [95.1, 7],
       },
@@ -200,7 +170,7 @@ describe('a webhook', () => {
   it('goes to a private address that is allowed by its name', async () => {
     const receiver = await httpReceiver();
     const url = `http://localhost:${new URL(receiver.url).port}`;
-    await hook(url, { allowPrivate: ['localhost'] }).send(critical, 'raised');
+    await hook(url, { allowPrivate: ['localhost'] }).send(CRITICAL, 'raised');
     expect(receiver.taken).toHaveLength(1);
   });
 });
@@ -231,8 +201,8 @@ describe('Slack', () => {
 
   it('is sent blocks with a bar, numbers, top AI types and the command, within its own limits', async () => {
     const receiver = await httpReceiver();
-    await slack(receiver.url).send(critical, 'raised');
-    await slack(receiver.url).send(resolved, 'resolved');
+    await slack(receiver.url).send(CRITICAL, 'raised');
+    await slack(receiver.url).send(RESOLVED, 'resolved');
     const [raised, over] = receiver.posted.map(
       ({ body }) =>
         JSON.parse(body) as {
@@ -299,12 +269,12 @@ describe('mail', () => {
 
   it('has text and HTML, and says which messages belong together', async () => {
     const receiver = await smtpReceiver();
-    await mail(receiver.url).send(critical, 'raised');
-    await mail(receiver.url).send(resolved, 'resolved');
+    await mail(receiver.url).send(CRITICAL, 'raised');
+    await mail(receiver.url).send(RESOLVED, 'resolved');
     const [raised, over] = receiver.mails;
     expect(raised).toMatchObject({
       subject: '[tokenctl] CRITICAL: 95.10 % of the month 2026-11, all AI types',
-      messageId: `<${critical.id}.raised@example.com>`,
+      messageId: `<${CRITICAL.id}.raised@example.com>`,
       from: { text: 'tokenctl@example.com' },
       to: { text: 'a@example.com, b@example.com' },
     });
@@ -316,7 +286,7 @@ describe('mail', () => {
     expect(raised!.html).toContain('a&lt;b&gt;&amp;c');
     expect(raised!.html).not.toMatch(/<(img|script|link|a) /);
     expect(over!.subject).toContain('Resolved CRITICAL: 1.00 %');
-    expect(over!.references).toBe(`<${critical.id}.raised@example.com>`);
+    expect(over!.references).toBe(`<${CRITICAL.id}.raised@example.com>`);
   });
 
   it('is refused for good by 5xx, and may be tried again after 4xx', async () => {
@@ -354,7 +324,7 @@ describe('mail', () => {
       expect(error).toMatchObject({ final: false });
       expect(error.message).toMatch(/offers no encryption .* allowPrivate does not name it/);
       expect(plain.mails).toEqual([]);
-      await to(elsewhere(plain), ['0.0.0.0']).send(critical, 'raised');
+      await to(elsewhere(plain), ['0.0.0.0']).send(CRITICAL, 'raised');
       expect(plain.encrypted).toEqual([false]);
     });
 
@@ -362,8 +332,8 @@ describe('mail', () => {
       const receiver = await smtpReceiver({ tls: true });
       expect((await failure(to(elsewhere(receiver)))).message).toMatch(/certificate/);
       expect(receiver.mails).toEqual([]);
-      await to(elsewhere(receiver), ['0.0.0.0']).send(critical, 'raised');
-      await to(receiver.url).send(critical, 'raised');
+      await to(elsewhere(receiver), ['0.0.0.0']).send(CRITICAL, 'raised');
+      await to(receiver.url).send(CRITICAL, 'raised');
       expect(receiver.encrypted).toEqual([true, true]);
     });
   });
