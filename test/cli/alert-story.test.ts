@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { DatabaseTarget } from '../../src/config/database.ts';
+import { LEVELS_ONLY_CONFIG } from '../support/alerts.ts';
 import { sql } from '../support/budget.ts';
 import { temporaryCli, type Cli } from '../support/cli.ts';
 import { DATABASES, migratedDatabase } from '../support/databases.ts';
@@ -67,9 +68,7 @@ async function listen(cli: Cli): Promise<Ears> {
     { type: 'slack', name: 'slack', url: { env: 'SLACK' }, allowPrivate },
     { type: 'email', name: 'mail', smtp: { env: 'SMTP' }, from: 't@b.c', to: 'o@b.c' },
   ];
-  const others = ['ai-type', 'exhausted', 'denials', 'burn-rate', 'overrun'];
-  const kinds = Object.fromEntries(others.map((kind) => [kind, false]));
-  writeFileSync(config, JSON.stringify({ alerts: { channels, kinds } }));
+  writeFileSync(config, JSON.stringify({ alerts: { channels, kinds: LEVELS_ONLY_CONFIG } }));
   const log = join(cli.home, 'data', 'tokenctl', 'token_usage_alerts.json');
   const wordsOf = (title: string): string => {
     const [, resolved, level = ''] = /(Resolved )?(WARNING|CRITICAL|EMERGENCY)/.exec(title) ?? [];

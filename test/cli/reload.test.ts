@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { LEVELS_ONLY_CONFIG } from '../support/alerts.ts';
 import { sql } from '../support/budget.ts';
 import { temporaryCli } from '../support/cli.ts';
 import { migratedDatabase } from '../support/databases.ts';
@@ -16,7 +17,7 @@ it('a channel is told from the reload on; of a wrong configuration the one befor
   const receiver = await httpReceiver();
   const config = join(cli.home, 'config.json');
   const configure = (...channels: object[]): void =>
-    writeFileSync(config, JSON.stringify({ alerts: { channels } }));
+    writeFileSync(config, JSON.stringify({ alerts: { channels, kinds: LEVELS_ONLY_CONFIG } }));
   const hook = (name: string): object => ({
     ...{ type: 'webhook', name, url: `${receiver.url}/${name}`, allowPrivate: ['127.0.0.1'] },
   });

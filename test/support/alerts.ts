@@ -1,4 +1,5 @@
 /** Alerts that are in no database, for what only looks at one. */
+import type { AlertKindSettings } from '../../src/budget/alert-kinds.ts';
 import type { Alert } from '../../src/ledger/alerts.ts';
 
 const RAISED = Date.parse('2026-11-24T13:00:00Z');
@@ -31,3 +32,14 @@ export const RESOLVED: Alert = {
   resolvedAtMs: RAISED + 3_600_000,
   data: { ...CRITICAL.data, atEnd: { used: 0, held: 1_400, limit: 140_000, percent: 1 } },
 };
+
+/** Of all kinds the level alone: what others say depends on the time of the day. */
+export const LEVELS_ONLY: AlertKindSettings = {
+  ...{ level: true, 'ai-type': false, exhausted: false, denials: null, 'burn-rate': null },
+  ...{ overrun: false, silence: null, blind: true },
+};
+
+/** The same, as a configuration file says it. */
+export const LEVELS_ONLY_CONFIG = Object.fromEntries(
+  Object.entries(LEVELS_ONLY).map(([kind, settings]) => [kind, settings ?? false]),
+);

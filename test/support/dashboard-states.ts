@@ -5,6 +5,7 @@ import type { Settings } from '../../src/budget/limits.ts';
 import { parseDatabase } from '../../src/config/database.ts';
 import { Guard } from '../../src/guard/guard.ts';
 import { systemRuntime as runtime } from '../../src/platform/runtime.ts';
+import { LEVELS_ONLY } from './alerts.ts';
 
 export const STATES = ['empty', 'normal', 'critical', 'emergency', 'hostile'] as const;
 export type State = (typeof STATES)[number];
@@ -45,9 +46,9 @@ export async function makeState(state: State, path: string): Promise<void> {
     const percent = { normal: null, hostile: null, critical: 96.4, emergency: 98.3 }[state];
     if (percent !== null) {
       await raiseTo(app, path, 81);
-      await app.watch([]);
+      await app.watch([], null, LEVELS_ONLY);
       await raiseTo(app, path, percent);
-      await app.watch([]);
+      await app.watch([], null, LEVELS_ONLY);
     }
     if (state === 'emergency') await takeOver(app, 'maria@ops');
     if (state === 'hostile') await beHostile(app, path);
@@ -188,6 +189,6 @@ async function beHostile(app: App, path: string): Promise<void> {
   database.close();
   await app.silenceAlerts({ forMs: HOUR_MS, reason: HOSTILE, actor: HOSTILE });
   await raiseTo(app, path, 82);
-  await app.watch([]);
+  await app.watch([], null, LEVELS_ONLY);
   await takeOver(app, HOSTILE);
 }
