@@ -10,6 +10,7 @@ import { configOf, withApp, type CommandContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
 import { gatewaySettings, type GatewayFlags, type GatewaySettings } from '../gateway/flags.ts';
 import { aborted, drain, sayIfLost } from '../serving.ts';
+import { startTelemetry, telemetrySettings } from '../telemetry.ts';
 import { gatewayStarted, servedLine, startedLine } from '../views/gateway.ts';
 
 /** As long as the API's own greatest request. */
@@ -25,6 +26,7 @@ const PAUSE_MS = 600_000;
 /** Serves until it is asked to stop. */
 export async function gateway(context: CommandContext, flags: GatewayFlags): Promise<number> {
   const settings = gatewaySettings(flags, { ...context.host, readSecret: readTextFile });
+  const sending = telemetrySettings(flags, context.host.environment);
   const { estimator } = await configOf(context);
   context.takeInterrupts();
   const first = stopSignal();
@@ -43,11 +45,13 @@ export async function gateway(context: CommandContext, flags: GatewayFlags): Pro
         cacheReadPercent: 100,
         requestType: 'gateway',
       });
+      const telemetry = await startTelemetry(context, sending, app);
       const server = await startServer(context, settings, { guard, tokens, upstream });
       sayStarted(context, settings, server.url, app.location);
       await aborted(first.signal);
       first.forget();
       await drain(context, server, settings.drainMs);
+      await telemetry.stop();
       await upstream.close();
       await tokens.close();
       return first.signal.reason === 'SIGINT' ? EXIT.interrupted : EXIT.done;

@@ -3,12 +3,14 @@ import { tokenState } from '../../budget/access-token.ts';
 import { invalidInput } from '../../budget/errors.ts';
 import { Guard } from '../../guard/guard.ts';
 import { stopSignal } from '../../platform/process.ts';
-import { ApiServer } from '../../server/api/server.ts';
+import { ApiServer, type ApiServerOptions } from '../../server/api/server.ts';
+import { Metrics } from '../../server/metrics/metrics.ts';
 import { configOf, withApp, type CommandContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
 import { serveSettings, type ServeFlags, type ServeSettings } from '../serve/flags.ts';
 import { ServeSupervision } from '../serve/supervision.ts';
 import { aborted, drain, sayIfLost } from '../serving.ts';
+import { startTelemetry, telemetrySettings } from '../telemetry.ts';
 import { requestLine, servingLine, type ServeDocument } from '../views/serve.ts';
 
 /** How long a client may take to send its headers, and its whole request. */
@@ -20,6 +22,7 @@ const DRAIN_MS = 10_000;
 /** Serves until it is asked to stop. */
 export async function serve(context: CommandContext, flags: ServeFlags): Promise<number> {
   const settings = serveSettings(flags);
+  const sending = telemetrySettings(flags, context.host.environment);
   const { estimator } = await configOf(context);
   context.takeInterrupts();
   const first = stopSignal();
@@ -34,13 +37,16 @@ export async function serve(context: CommandContext, flags: ServeFlags): Promise
         requestType: 'api',
       });
       const supervision = new ServeSupervision(context, app);
-      const server = await startServer(context, settings, app, guard);
+      const metrics = new Metrics(app, context.runtime);
+      const telemetry = await startTelemetry(context, sending, app, metrics);
+      const server = await startServer(context, settings, { app, guard, metrics });
       sayStarted(context, { url: server.url, openReads: settings.local, database: app.location });
       supervision.listening(server.url);
       await aborted(first.signal);
       first.forget();
       await supervision.stopping();
       await drain(context, server, DRAIN_MS);
+      await telemetry.stop();
       return first.signal.reason === 'SIGINT' ? EXIT.interrupted : EXIT.done;
     },
     { compareEnvironment: false },
@@ -65,12 +71,12 @@ async function requireToken(
 function startServer(
   { output, runtime }: CommandContext,
   settings: ServeSettings,
-  app: App,
-  guard: Guard,
+  parts: Pick<ApiServerOptions, 'app' | 'guard' | 'metrics'>,
 ): Promise<ApiServer> {
   return ApiServer.start({
     ...settings,
-    ...{ app, guard, runtime },
+    ...parts,
+    runtime,
     headersMs: HEADERS_MS,
     requestMs: REQUEST_MS,
     onServed: (served) => {

@@ -1,12 +1,14 @@
 import { parseAiType } from '../../budget/ai-type.ts';
 import { invalidInput } from '../../budget/errors.ts';
 import { parseCount } from '../../budget/tokens.ts';
+import { parseHttpUrl } from '../../config/http-url.ts';
 import { secretSetting, setVariable, type SecretPlaces } from '../../config/secret.ts';
 import { isLoopback, serverNames } from '../listening.ts';
+import type { TelemetryFlags } from '../telemetry.ts';
 
 /** What `tokenctl gateway` was asked for: flags and environment, checked. */
 
-export interface GatewayFlags {
+export interface GatewayFlags extends TelemetryFlags {
   readonly host?: string;
   readonly port?: string;
   readonly aiType?: string;
@@ -78,17 +80,7 @@ function upstreamOf(flag: string | undefined, environment: SecretPlaces['environ
     flag === undefined
       ? ['ANTHROPIC_BASE_URL', setVariable(environment['ANTHROPIC_BASE_URL']) ?? UPSTREAM]
       : ['--upstream', flag];
-  const fix = `such as ${UPSTREAM}`;
-  if (!URL.canParse(text)) throw invalidInput(field, 'is no URL', fix);
-  const url = new URL(text);
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
-    throw invalidInput(field, 'must be an http or https URL', fix);
-  }
-  if (url.username !== '' || url.password !== '') {
-    throw invalidInput(field, 'must hold no credentials', fix);
-  }
-  if (url.search !== '' || url.hash !== '') throw invalidInput(field, 'must hold no query', fix);
-  return url;
+  return parseHttpUrl(field, text, UPSTREAM);
 }
 
 /** @throws invalid_input without showing what was found */

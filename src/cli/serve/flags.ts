@@ -1,9 +1,10 @@
 import { parseCount } from '../../budget/tokens.ts';
 import { isLoopback, serverNames } from '../listening.ts';
+import type { TelemetryFlags } from '../telemetry.ts';
 
 /** What `tokenctl serve` was asked for, checked. */
 
-export interface ServeFlags {
+export interface ServeFlags extends TelemetryFlags {
   readonly host?: string;
   readonly port?: string;
   readonly allowHost?: readonly string[];

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { AI_TYPE, examples, type Does } from './shared.ts';
+import { AI_TYPE, examples, OTLP, type Does } from './shared.ts';
 
 export function addGateway(program: Command, does: Does): void {
   program
@@ -37,6 +37,7 @@ export function addGateway(program: Command, does: Does): void {
       '--drain-timeout <seconds>',
       'how long open calls may go on after SIGTERM or Ctrl-C: 0 to 3600 (default: 60); a second signal ends them at once',
     )
+    .option(...OTLP)
     .addHelpText(
       'after',
       examples(

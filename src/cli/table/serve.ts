@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { examples, type Does } from './shared.ts';
+import { examples, OTLP, type Does } from './shared.ts';
 
 export function addServe(program: Command, does: Does): void {
   program
@@ -16,6 +16,7 @@ export function addServe(program: Command, does: Does): void {
       '--allow-host <host...>',
       'a name beside localhost that clients may call it by, as in their Host header',
     )
+    .option(...OTLP)
     .addHelpText(
       'after',
       examples(

@@ -14,6 +14,10 @@ export type Shell = (typeof SHELLS)[number];
 
 export const AI_TYPE =
   'AI type: 1 to 50 of a-z, 0-9, _ . - (imperium, guardian, sandbox, conquest, …)';
+export const OTLP = [
+  '--otlp [url]',
+  'send metrics to an OpenTelemetry collector, by OTLP over HTTP (else OTEL_EXPORTER_OTLP_METRICS_ENDPOINT, else OTEL_EXPORTER_OTLP_ENDPOINT, else http://localhost:4318)',
+] as const;
 export const REASON = 'why, for the record';
 export const DRY_RUN = 'show what would change, and change nothing';
 

@@ -5,7 +5,7 @@ import type { Guard } from '../../guard/guard.ts';
 import type { Runtime } from '../../platform/runtime.ts';
 import { AccessTokens } from '../access.ts';
 import { Listener, type Malformed } from '../listener.ts';
-import { Metrics } from '../metrics/metrics.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 import { createApi, REQUEST_ID } from './app.ts';
 import { Doorman } from './doorman.ts';
 import { Events } from './events.ts';
@@ -16,6 +16,7 @@ export interface ApiServerOptions {
   readonly app: App;
   readonly guard: Guard;
   readonly runtime: Runtime;
+  readonly metrics: Metrics;
   readonly host: string;
   /** 0 takes any that is free. */
   readonly port: number;
@@ -69,12 +70,11 @@ export class ApiServer {
 
   /** @throws invalid_input where it may not listen there */
   static async start(options: ApiServerOptions): Promise<ApiServer> {
-    const { app, guard, runtime, local, hosts, onError, onServed } = options;
+    const { app, guard, runtime, metrics, local, hosts, onError, onServed } = options;
     const tokens = new AccessTokens(app.ledger, runtime);
     const reads = new StatusReads(app);
     const events = new Events(reads, runtime);
     const doorman = new Doorman({ tokens, runtime, local, hosts });
-    const metrics = new Metrics(app, runtime);
     const services = { app, guard, tokens, runtime, reads, events, metrics };
     const api = createApi({ services, doorman, onError });
     const answer = getRequestListener((request, env) => api.fetch(request, env), {

@@ -1,11 +1,11 @@
 import { Gauge, Registry } from 'prom-client';
 
-interface Sample {
+export interface Sample {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
 }
 
-/** A gauge with its values at one instant. Without samples it is left out. */
+/** A metric with its values at one instant. Without samples it is left out. */
 export interface Family {
   readonly name: string;
   readonly help: string;
@@ -17,7 +17,7 @@ export function single(name: string, help: string, value: number | null): Family
   return { name, help, samples: value === null ? [] : [{ labels: {}, value }] };
 }
 
-/** As Prometheus reads them. */
+/** Gauges as Prometheus reads them. */
 export function textOf(families: readonly Family[]): Promise<string> {
   const registry = new Registry();
   for (const { name, help, samples } of families) {

@@ -3,12 +3,12 @@ import { LEVELS } from '../../budget/levels.ts';
 import type { IsoTime } from '../../budget/windows.ts';
 import type { Measurements } from '../../ledger/measurements.ts';
 import { statusReport, type StatusReport } from '../../ledger/status.ts';
-import type { AiTypeLabels } from './ai-type-labels.ts';
+import type { SeriesLabels } from './series-labels.ts';
 import { single, type Family } from './family.ts';
 import { windowFamilies } from './window-families.ts';
 
 /** The ledger at one instant, as gauges: they fall when a window ends, and when usage is reset. Pure. */
-export function ledgerFamilies(measured: Measurements, aiTypes: AiTypeLabels): Family[] {
+export function ledgerFamilies(measured: Measurements, aiTypes: SeriesLabels): Family[] {
   const { snapshot, openReservations, overdueTokens } = measured;
   const report = statusReport(snapshot, '');
   return [

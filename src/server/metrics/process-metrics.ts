@@ -1,9 +1,17 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import {
+  collectDefaultMetrics,
+  Counter,
+  Gauge,
+  Histogram,
+  Registry,
+  type MetricValue,
+} from 'prom-client';
 import type { Verdict } from '../../budget/verdict.ts';
 import type { EndCommand, Ending, ReserveCommand } from '../../ledger/commands.ts';
 import type { LedgerObserver } from '../../ledger/observer.ts';
 import { RecentMap } from '../recent-map.ts';
-import type { AiTypeLabels } from './ai-type-labels.ts';
+import type { Family, Sample } from './family.ts';
+import type { SeriesLabels } from './series-labels.ts';
 
 /** Admissions whose ends are counted under their AI type, at most. */
 const REMEMBERED = 100_000;
@@ -13,12 +21,34 @@ type Result = (typeof RESULTS)[number];
 /** Of prom-client's own: gauges that are named as counters. */
 const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`);
 
-type Admitted = Pick<ReserveCommand, 'aiType' | 'estimate' | 'items'>;
+type Admitted = Pick<ReserveCommand, 'aiType' | 'estimate' | 'items' | 'model'> & {
+  /** When it was admitted, on the clock that never goes back. */
+  readonly atMs: number;
+};
+
+/** A call that this process admitted, and that has ended. */
+export interface EndedCall extends Omit<Admitted, 'atMs'> {
+  readonly end: EndCommand;
+  readonly result: Exclude<Result, 'denied'>;
+  /** From the answer to its reserve until the answer to its end, in ms. */
+  readonly ms: number;
+}
+
+export interface ProcessMetricsOptions {
+  readonly aiTypes: SeriesLabels;
+  /** What is running, as labels. */
+  readonly build: Readonly<Record<string, string>>;
+  /** A clock that never goes back. */
+  readonly monotonicMs: () => number;
+}
 
 /** Counts what this process answers since it was started. Nothing of it survives a restart. */
 export class ProcessMetrics implements LedgerObserver {
+  /** Told of each call that this process admitted, once it has ended. It must not throw. */
+  onEnded: ((call: EndedCall) => void) | null = null;
   readonly #registry = new Registry();
-  readonly #aiTypes: AiTypeLabels;
+  readonly #aiTypes: SeriesLabels;
+  readonly #monotonicMs: () => number;
   readonly #admitted = new RecentMap<string, Admitted>(REMEMBERED);
   readonly #requests: Counter;
   readonly #reasons: Counter;
@@ -26,8 +56,9 @@ export class ProcessMetrics implements LedgerObserver {
   readonly #admission: Histogram;
   readonly #batches: Histogram;
 
-  constructor(aiTypes: AiTypeLabels, build: Readonly<Record<string, string>>) {
+  constructor({ aiTypes, build, monotonicMs }: ProcessMetricsOptions) {
     this.#aiTypes = aiTypes;
+    this.#monotonicMs = monotonicMs;
     const registers = [this.#registry];
     this.#requests = new Counter({
       name: 'tokenctl_requests_total',
@@ -78,6 +109,17 @@ export class ProcessMetrics implements LedgerObserver {
     return this.#registry.metrics();
   }
 
+  /** What it counts of requests, denials and tokens, as it is now. */
+  counters(): Promise<Family[]> {
+    const counters = [this.#requests, this.#reasons, this.#tokens];
+    return Promise.all(
+      counters.map(async (counter) => {
+        const { name, help, values } = await counter.get();
+        return { name, help, samples: values.map(sampleOf) };
+      }),
+    );
+  }
+
   /** Has counters begin at 0 before anything is counted, so that the first request is an increase. */
   introduce(aiType: string): void {
     for (const result of RESULTS) this.#count(aiType, result, 0);
@@ -86,13 +128,13 @@ export class ProcessMetrics implements LedgerObserver {
 
   reserved(command: ReserveCommand, { reasons, reservation }: Verdict, ms: number): void {
     this.#admission.observe(ms / 1_000);
-    const { id, aiType, estimate, items } = command;
+    const { id, aiType, estimate, items, model } = command;
     if (reservation === null) {
       this.#count(aiType, 'denied', items);
       for (const { code, window } of reasons) this.#reasons.inc({ code, window: window ?? 'none' });
     } else if (reservation.id === id) {
       // Another id is one that the same key got before.
-      this.#admitted.set(id, { aiType, estimate, items });
+      this.#admitted.set(id, { aiType, estimate, items, model, atMs: this.#monotonicMs() });
     }
   }
 
@@ -101,11 +143,14 @@ export class ProcessMetrics implements LedgerObserver {
     // It was ended before, or another process has admitted it.
     if (admitted === undefined) return;
     this.#admitted.delete(id);
-    const { aiType, estimate, items } = admitted;
-    this.#count(aiType, resultOf(command), items);
+    const { atMs, ...call } = admitted;
+    const { aiType, estimate, items } = call;
+    const result = resultOf(command);
+    this.#count(aiType, result, items);
     const usage = command.kind === 'settle' ? command.usage : null;
     if (usage !== null) this.#addTokens(aiType, usage.tokensIn, usage.tokensOut);
     else if (charged > 0) this.#addTokens(aiType, estimate.input, estimate.output);
+    this.onEnded?.({ ...call, end: command, result, ms: this.#monotonicMs() - atMs });
   }
 
   committed(commands: number): void {
@@ -123,7 +168,12 @@ export class ProcessMetrics implements LedgerObserver {
   }
 }
 
-function resultOf(command: EndCommand): Result {
+function sampleOf({ labels, value }: MetricValue<string>): Sample {
+  const named = Object.entries(labels).map(([name, label]) => [name, String(label)] as const);
+  return { labels: Object.fromEntries(named), value };
+}
+
+function resultOf(command: EndCommand): EndedCall['result'] {
   if (command.errorMessage !== null) return 'failed';
   if (command.kind === 'release') return 'released';
   return command.usage === null ? 'failed' : 'settled';

@@ -4,11 +4,11 @@ import { WINDOW_KINDS, windowsAt, type WindowKind } from '../../budget/windows.t
 import type { WindowRow } from '../../ledger/port.ts';
 import type { Snapshot } from '../../ledger/snapshot.ts';
 import { LIMIT_OF_WINDOW } from '../../ledger/window-status.ts';
-import type { AiTypeLabels } from './ai-type-labels.ts';
+import type { SeriesLabels } from './series-labels.ts';
 import type { Family } from './family.ts';
 
 /** What was used, held and asked for in the current month, day and hour, as gauges. Pure. */
-export function windowFamilies(snapshot: Snapshot, aiTypes: AiTypeLabels): Family[] {
+export function windowFamilies(snapshot: Snapshot, aiTypes: SeriesLabels): Family[] {
   const counts = countsOf(snapshot, aiTypes);
   const family = (
     name: string,
@@ -64,7 +64,7 @@ interface Counts {
 }
 
 /** Each window of the global scope and of each label, also those in which nothing was counted yet. */
-function countsOf({ nowMs, limits: { limits }, windows }: Snapshot, aiTypes: AiTypeLabels) {
+function countsOf({ nowMs, limits: { limits }, windows }: Snapshot, aiTypes: SeriesLabels) {
   const current = windowsAt(nowMs);
   const rows = windows.filter(({ kind, start }) => current[kind].start === start);
   const counts = new Map<string, Record<WindowKind, Counts>>();
