@@ -1,5 +1,6 @@
 import type { App } from '../app.ts';
 import { parseCount } from '../budget/tokens.ts';
+import { counted } from '../budget/words.ts';
 import { parseHttpUrl } from '../config/http-url.ts';
 import { setVariable } from '../config/secret.ts';
 import type { Metrics } from '../server/metrics/metrics.ts';
@@ -80,15 +81,13 @@ export async function startTelemetry(
   const { OtlpSender } = await import('../server/telemetry/otlp-sender.ts');
   const sent = metrics ?? new (await import('../server/metrics/metrics.ts')).Metrics(app, runtime);
   const { url, intervalMs } = settings;
-  const seconds = String(intervalMs / 1_000);
+  const pace = `every ${counted(intervalMs / 1_000, 'second')}`;
   const sender = new OtlpSender({
     ...{ url, intervalMs, runtime, metrics: sent },
     onLost: (reason) =>
-      output.warn(
-        `metrics do not reach ${url.href}: ${reason}; tried again every ${seconds} seconds`,
-      ),
+      output.warn(`metrics do not reach ${url.href}: ${reason}; tried again ${pace}`),
     onBack: () => output.note(`metrics reach ${url.href} again`),
   });
-  output.note(`sending metrics to ${url.href} every ${seconds} seconds`);
+  output.note(`sending metrics to ${url.href} ${pace}`);
   return sender;
 }

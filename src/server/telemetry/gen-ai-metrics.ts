@@ -76,7 +76,7 @@ export class GenAiMetrics {
     const answered = end.kind === 'settle' ? end.model : null;
     return {
       'gen_ai.operation.name': 'chat',
-      'gen_ai.provider.name': providerOf(answered ?? model),
+      'gen_ai.provider.name': providerOf(model, answered),
       ...(model === null ? {} : { 'gen_ai.request.model': this.#models.of(model) }),
       ...(answered === null ? {} : { 'gen_ai.response.model': this.#models.of(answered) }),
       'tokenctl.ai_type': this.#aiTypes.of(aiType),
@@ -87,6 +87,6 @@ export class GenAiMetrics {
 const NOTHING = { tokensIn: 0, tokensOut: 0, cacheReadTokens: 0, cacheCreationTokens: 0 };
 
 /** Nobody says which provider was called, but models of one are named alike. */
-function providerOf(model: string | null): string {
-  return model?.startsWith('claude') === true ? 'anthropic' : 'unknown';
+function providerOf(...models: readonly (string | null)[]): string {
+  return models.some((model) => model?.startsWith('claude') === true) ? 'anthropic' : 'unknown';
 }
