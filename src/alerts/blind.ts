@@ -1,4 +1,5 @@
 import { count } from '../budget/tokens.ts';
+import { percentText } from '../budget/words.ts';
 import { isoTime, utcMinute, windowAt } from '../budget/windows.ts';
 import type { Alert, AlertData } from '../ledger/alerts.ts';
 import type { StatusReport } from '../ledger/status.ts';
@@ -90,6 +91,6 @@ function lastText(last: Blindness['last']): string {
   const share =
     row.limit === null
       ? `${count(row.used + row.held)} tokens used or held`
-      : `${(row.percent ?? 0).toFixed(2)} % of the ${count(row.limit)} tokens of ${row.startsAt.slice(0, 7)} used or held`;
+      : `${percentText(row.percent ?? 0)} of the ${count(row.limit)} tokens of ${row.startsAt.slice(0, 7)} used or held`;
   return `seen last ${ago}: level ${last.report.level}, ${share}`;
 }

@@ -1,6 +1,7 @@
 import { levelAt } from '../budget/levels.ts';
 import { ownLimits, type Limits } from '../budget/limits.ts';
 import { count } from '../budget/tokens.ts';
+import { percentText } from '../budget/words.ts';
 import { utcMinute, windowText, type WindowKind } from '../budget/windows.ts';
 import type { Alert, AlertLevel } from '../ledger/alerts.ts';
 import { numbersOf, rowOf, type AlertState, type Signal, type SignalLevel } from './signal.ts';
@@ -25,7 +26,7 @@ export function levelSignals(state: AlertState): Signal[] {
       ...counted,
       mayComeAgain: () => true,
       get fact() {
-        return `${(percent ?? 0).toFixed(2)} % of the ${count(limit ?? 0)} tokens of ${month.start} are used or held`;
+        return `${percentText(percent ?? 0)} of the ${count(limit ?? 0)} tokens of ${month.start} are used or held`;
       },
       get effect() {
         return effectOfLevel(level, resetsAt, limits);
@@ -142,7 +143,7 @@ function ownLevel(
     get fact() {
       const window = windowText(windowKind, state.current[windowKind].start);
       const whose = aiType === null ? 'the' : `${aiType}'s`;
-      return `${(percent ?? 0).toFixed(2)} % of ${whose} ${count(limit ?? 0)} tokens of the ${window} are used or held`;
+      return `${percentText(percent ?? 0)} of ${whose} ${count(limit ?? 0)} tokens of the ${window} are used or held`;
     },
     get effect() {
       const left = Math.max(0, (limit ?? 0) - used - held);

@@ -1,4 +1,5 @@
 import { count } from '../budget/tokens.ts';
+import { percentText } from '../budget/words.ts';
 import { percentUsed } from '../budget/levels.ts';
 import { utcMinute, windowText } from '../budget/windows.ts';
 import type { Alert, AlertEvent } from '../ledger/alerts.ts';
@@ -36,7 +37,7 @@ export function messageOf(alert: Alert, event: AlertEvent): Message {
     ['Scope', whoseOf(document)],
     ['Window', windowText(window.kind, window.start)],
     ...detailsOf(document),
-    [over ? 'Now' : 'Reached', percent === null ? null : percentOf(percent)],
+    [over ? 'Now' : 'Reached', percent === null ? null : percentText(percent)],
     ['Used', unseen ? null : count(used)],
     ['Held', unseen ? null : count(held)],
     ['Limit', limit === null ? null : count(limit)],
@@ -52,7 +53,7 @@ export function messageOf(alert: Alert, event: AlertEvent): Message {
     summary: over ? summaryAtEnd(document) : document.message,
     facts: facts.flatMap(([key, value]) => (value === null ? [] : [[key, value] as const])),
     spenders: (over ? [] : topAiTypes).map(
-      (each) => `${each.aiType}: ${count(each.tokens)} (${percentOf(each.percent)})`,
+      (each) => `${each.aiType}: ${count(each.tokens)} (${percentText(each.percent)})`,
     ),
     effect: sentence(over ? effectAtEnd(document) : (effect ?? document.message)),
     command,
@@ -72,7 +73,7 @@ export function shortMatter(alert: Alert): string {
   const { kind, percent, window, scope } = document;
   const matter =
     kind === 'level'
-      ? `${percentOf(percent ?? 0)} of ${window.start}`
+      ? `${percentText(percent ?? 0)} of ${window.start}`
       : matterOf(document, percent);
   return scope === 'global' ? matter : `${matter}, ${scope}`;
 }
@@ -88,7 +89,7 @@ export function barText({ used, held }: NonNullable<Message['bar']>, width: numb
 function matterOf({ kind, details, window }: AlertDocument, percent: number | null): string {
   const which = windowText(window.kind, window.start);
   if (kind === 'blind') return "the ledger can't be reached";
-  if (details === null) return `${percentOf(percent ?? 0)} of the ${which}`;
+  if (details === null) return `${percentText(percent ?? 0)} of the ${which}`;
   if ('denied' in details) {
     return `${count(details.denied)} of ${count(details.requests)} requests denied in the ${which}`;
   }
@@ -132,10 +133,6 @@ function effectAtEnd({ kind, overBecause, goesOnAt }: AlertDocument): string {
 
 function whoseOf({ scope }: AlertDocument): string {
   return scope === 'global' ? 'all AI types' : scope;
-}
-
-function percentOf(percent: number): string {
-  return `${percent.toFixed(2)} %`;
 }
 
 function time(iso: string | null): string | null {

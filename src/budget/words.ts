@@ -7,9 +7,11 @@ export function counted(value: number, singular: string, plural = `${singular}s`
   return `${count(value)} ${value === 1 ? singular : plural}`;
 }
 
-/** Two decimals, as computed: rounded down, so that 99.999 is never shown as 100. */
+/** '97.30 %', '6,497.18 %'. Two decimals, as computed: rounded down, so that 99.999 is never shown as 100. */
 export function percentText(percent: number | null): string {
-  return percent === null ? '-' : `${percent.toFixed(2)} %`;
+  if (percent === null) return '-';
+  const [whole, part] = percent.toFixed(2).split('.') as [string, string];
+  return `${count(Number(whole))}.${part} %`;
 }
 
 const UNITS = [

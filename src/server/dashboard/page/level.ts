@@ -1,5 +1,5 @@
 import { count } from '../../../budget/tokens.ts';
-import { counted, duration } from '../../../budget/words.ts';
+import { counted, duration, percentText } from '../../../budget/words.ts';
 import type { StatusReport } from '../../../ledger/status.ts';
 import {
   bindingText,
@@ -87,7 +87,7 @@ function renderFacts(report: StatusReport): void {
 /** `CRITICAL 96.10 % · tokenctl` */
 function titleOf(report: StatusReport): string {
   const percent = globalMonth(report)?.percent ?? null;
-  const share = percent === null ? '' : ` ${percent.toFixed(2)} %`;
+  const share = percent === null ? '' : ` ${percentText(percent)}`;
   return `${report.level.toUpperCase()}${share} · tokenctl`;
 }
 

@@ -1,4 +1,5 @@
 import { count, limitText } from '../../../budget/tokens.ts';
+import { percentText } from '../../../budget/words.ts';
 import type { StatusReport } from '../../../ledger/status.ts';
 import type { WindowStatus } from '../../../ledger/window-status.ts';
 import { byId, h, redraw } from './dom.ts';
@@ -25,7 +26,7 @@ function gauge(row: WindowStatus, thresholds: StatusReport['thresholds']): HTMLE
       h('span', {}, scope === 'global' ? title(window) : `${scope}, ${window}`),
       h('small', {}, periodText(row)),
     ),
-    h('p', { class: 'figure' }, percent === null ? 'no limit' : wholeText(percent)),
+    h('p', { class: 'figure' }, percent === null ? 'no limit' : percentText(percent)),
     limit === null
       ? null
       : bar(row, limit, scope === 'global' && window === 'month' ? thresholds : null),
@@ -46,12 +47,6 @@ function gauge(row: WindowStatus, thresholds: StatusReport['thresholds']): HTMLE
       timeElement(resetsAt),
     ),
   );
-}
-
-/** Other programs may use many times the limit: `6,497.18 %`. */
-function wholeText(percent: number): string {
-  const [whole = '0', part = '00'] = percent.toFixed(2).split('.');
-  return `${count(Number(whole))}.${part} %`;
 }
 
 /** As the terminal colours its bars. */
