@@ -49,6 +49,17 @@ export const environment: readonly TopicPart[] = [
     ],
   },
   {
+    title: 'Metrics',
+    text: 'Of serve and gateway, with --otlp alone. docs/metrics.md names what else the library of OpenTelemetry reads.',
+    rows: [
+      ['OTEL_EXPORTER_OTLP_METRICS_ENDPOINT', 'where to, unless --otlp names it'],
+      ['OTEL_EXPORTER_OTLP_ENDPOINT', 'else the same, without its path /v1/metrics'],
+      ['OTEL_METRIC_EXPORT_INTERVAL', 'how often, in ms: 1000 to 3600000, 60000 by default'],
+      ['OTEL_EXPORTER_OTLP_HEADERS', 'what is sent along, such as api-key=…'],
+      ['OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES', 'what says who sends: else tokenctl'],
+    ],
+  },
+  {
     title: 'Service',
     text: 'Set by systemd for what it starts.',
     rows: [
