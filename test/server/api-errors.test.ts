@@ -140,6 +140,33 @@ describe('every answer', () => {
     expect(JSON.parse(proxied.body.toString())).toMatchObject({ status: 400, field: 'path' });
   });
 
+  it('of a body that is far too long arrives', async () => {
+    const { api, token } = await openApi('sqlite');
+    const { head, body } = await rawRequest(api.url, {
+      path: RESERVE,
+      headers: [`authorization: Bearer ${await token()}`, 'content-type: application/json'],
+      body: 'x'.repeat(2_000_000),
+    });
+    expect(head[0]).toBe('HTTP/1.1 413 Payload Too Large');
+    expect(JSON.parse(body.toString())).toMatchObject({ code: 'body_too_large', field: 'body' });
+  });
+
+  it('of a client that went away before its request was whole is no defect', async () => {
+    const { api, token } = await openApi('sqlite', { args: ['--debug'] });
+    const socket = openSocket(api.url);
+    const headers = [
+      ...[`POST ${RESERVE} HTTP/1.1`, 'host: localhost', 'content-type: application/json'],
+      ...[`authorization: Bearer ${await token()}`, 'content-length: 100', 'expect: 100-continue'],
+    ];
+    // Told to go on, it has been let in.
+    socket.write(`${headers.join('\r\n')}\r\n\r\n{`);
+    await once(socket, 'data');
+    socket.destroy();
+    await api.prints('stderr', /POST \/api\/v1\/reservations left/);
+    api.child.kill('SIGTERM');
+    expect((await api.done).stderr).not.toContain('defect');
+  });
+
   it('of HEAD has no body', async () => {
     const { api } = await openApi('sqlite');
     for (const path of ['/healthz', '/api/v1/status', '/api/v1/events', '/nope']) {

@@ -49,7 +49,9 @@ export function createApi(options: ApiOptions): ApiApp {
   app.notFound((context) => refuse(context, unknownPath(context)));
   app.onError((error, context) => {
     const problem = problemOf(error);
-    if (problem.code === 'internal') options.onError(error);
+    // A client that went away before its request was whole is no defect.
+    if (problem.code === 'internal' && context.env.incoming.errored === null)
+      options.onError(error);
     return refuse(context, problem);
   });
   return app;
@@ -69,12 +71,19 @@ async function serve(
     headers: headers === undefined ? {} : checked(headers, headersOf(incoming, headers), 'headers'),
     body: await bodyOf(incoming, body),
   };
-  const answer = await operation.answer({
-    ...(given as Input),
-    caller,
-    stillAllowed: () => doorman.stillAdmits(access, incoming),
-    services,
-  });
+  const answered = (): Promise<Answer> =>
+    operation.answer({
+      ...(given as Input),
+      caller,
+      stillAllowed: () => doorman.stillAdmits(access, incoming),
+      services,
+    });
+  const answer = await (polled
+    ? services.shared.share(
+        `${operation.id} ${JSON.stringify([given.params, given.query])}`,
+        answered,
+      )
+    : answered());
   return responseOf(context, answer, polled);
 }
 

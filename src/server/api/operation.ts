@@ -3,6 +3,7 @@ import type { AccessTokens, Caller } from '../access.ts';
 import type { App } from '../../app.ts';
 import type { Guard } from '../../guard/guard.ts';
 import type { Runtime } from '../../platform/runtime.ts';
+import type { SharedReads } from './shared-reads.ts';
 import type { StatusReads } from './status-reads.ts';
 import type { Events } from './events.ts';
 import type { Metrics } from '../metrics/metrics.ts';
@@ -24,6 +25,7 @@ export interface Services {
   readonly guard: Guard;
   readonly tokens: AccessTokens;
   readonly runtime: Runtime;
+  readonly shared: SharedReads;
   readonly reads: StatusReads;
   readonly events: Events;
   readonly metrics: Metrics;
@@ -82,7 +84,10 @@ export interface OperationSpec<
   readonly headers?: Headers;
   /** What is left out where there is none must be optional. */
   readonly body?: Body;
-  /** A read that clients poll: it has an ETag, over all but the times at which it was asked. */
+  /**
+   * A read that clients poll, whose answer depends on path and query alone: who ask the same meanwhile share it,
+   * and it has an ETag, over all but the times at which it was asked.
+   */
   readonly polled?: boolean;
   /** Successes, by their status. */
   readonly answers: Readonly<Record<number, AnswerOf>>;

@@ -10,6 +10,7 @@ import { createApi, REQUEST_ID } from './app.ts';
 import { Doorman } from './doorman.ts';
 import { Events } from './events.ts';
 import { answerOfProblem, Problem, problemOf } from './problem.ts';
+import { SharedReads } from './shared-reads.ts';
 import { StatusReads } from './status-reads.ts';
 
 export interface ApiServerOptions {
@@ -72,10 +73,11 @@ export class ApiServer {
   static async start(options: ApiServerOptions): Promise<ApiServer> {
     const { app, guard, runtime, metrics, local, hosts, onError, onServed } = options;
     const tokens = new AccessTokens(app.ledger, runtime);
-    const reads = new StatusReads(app);
+    const shared = new SharedReads(runtime);
+    const reads = new StatusReads(app, shared);
     const events = new Events(reads, runtime);
     const doorman = new Doorman({ tokens, runtime, local, hosts });
-    const services = { app, guard, tokens, runtime, reads, events, metrics };
+    const services = { app, guard, tokens, runtime, shared, reads, events, metrics };
     const api = createApi({ services, doorman, onError });
     const answer = getRequestListener((request, env) => api.fetch(request, env), {
       // The name is checked before: this only stands in where HTTP/1.0 sends none.
@@ -98,7 +100,8 @@ export class ApiServer {
       await answer(request, response);
       await over;
       const { method = '', url = '' } = request;
-      const status = response.writableFinished ? response.statusCode : null;
+      const status =
+        response.writableFinished && request.errored === null ? response.statusCode : null;
       const path = url.split('?')[0] ?? '';
       onServed({ method, path, status, requestId, ms: runtime.monotonicMs() - startedMs });
     };

@@ -7,7 +7,7 @@ import { readMonthRow } from '../../../ledger/month-row.ts';
 import { aiTypeField } from '../fields.ts';
 import { ok, operation } from '../operation.ts';
 import { Problem } from '../problem.ts';
-import { sharedDocument } from '../status-reads.ts';
+import type { Seen } from '../status-reads.ts';
 import {
   alertsSchema,
   limitsSchema,
@@ -84,7 +84,7 @@ const limits = operation({
   summary: 'The global limits in force',
   ...{ access, polled },
   answers: { 200: { description: 'Amounts; null where one is off.', schema: limitsSchema } },
-  answer: async ({ services }) => ok(usageLimits(await services.reads.read())),
+  answer: async ({ services }) => ok(limitsDocument((await services.reads.read()).limits)),
 });
 
 const statusOfAiType = operation({
@@ -126,35 +126,31 @@ function monthOf({ time }: StatusReport): string {
   return time.slice(0, 7);
 }
 
-const monthlyDocument = sharedDocument(
-  ({ report, limits: inForce }): Schema<typeof monthlySchema> => {
-    const { used, requests } = globalWindow(report, 'month');
-    return {
-      month_year: monthOf(report),
-      ai_usage: Object.fromEntries(
-        report.aiTypes.map((each) => [each.aiType, usageOf(each, inForce)]),
-      ),
-      summary: {
-        total_tokens: used,
-        total_requests: requests,
-        ai_count: report.aiTypes.length,
-      },
-    };
-  },
-);
+function monthlyDocument({ report, limits: inForce }: Seen): Schema<typeof monthlySchema> {
+  const { used, requests } = globalWindow(report, 'month');
+  return {
+    month_year: monthOf(report),
+    ai_usage: Object.fromEntries(
+      report.aiTypes.map((each) => [each.aiType, usageOf(each, inForce)]),
+    ),
+    summary: {
+      total_tokens: used,
+      total_requests: requests,
+      ai_count: report.aiTypes.length,
+    },
+  };
+}
 
-const alertsDocument = sharedDocument(
-  ({ report, limits: inForce }): Schema<typeof alertsSchema> => ({
+function alertsDocument({ report, limits: inForce }: Seen): Schema<typeof alertsSchema> {
+  return {
     alerts: report.aiTypes
       .flatMap((each) => (each.status === 'active' ? [] : [alertOf(each, each.status, inForce)]))
       .toSorted((a, b) => (b.usage_percentage ?? 0) - (a.usage_percentage ?? 0)),
     timestamp: report.time,
-  }),
-);
+  };
+}
 
-const usageLimits = sharedDocument(({ limits: inForce }) => limitsDocument(inForce));
-
-const summaryDocument = sharedDocument((seen): Schema<typeof summarySchema> => {
+function summaryDocument(seen: Seen): Schema<typeof summarySchema> {
   const { level, time } = seen.report;
   const { taken, remaining, percent } = globalWindow(seen.report, 'month');
   return {
@@ -169,9 +165,9 @@ const summaryDocument = sharedDocument((seen): Schema<typeof summarySchema> => {
       remaining_tokens: remaining,
       timestamp: time,
     },
-    limits: usageLimits(seen),
+    limits: limitsDocument(seen.limits),
   };
-});
+}
 
 /** As the table token_usage has it. */
 function usageOf(
