@@ -3,6 +3,7 @@ import { namesOf } from '../test/support/arguments.ts';
 import { contention } from './contention.ts';
 import { dashboard } from './dashboard.ts';
 import { gateway } from './gateway.ts';
+import { http } from './http.ts';
 import { memory } from './memory.ts';
 import { monitor } from './monitor.ts';
 import { starting } from './starting.ts';
@@ -19,6 +20,7 @@ const benches = {
   memory,
   monitor,
   gateway,
+  http,
   usage,
   dashboard,
 };
