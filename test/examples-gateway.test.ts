@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { charged, example, run } from './support/examples.ts';
 import { openGateway } from './support/gateway.ts';
+import { PYTHON } from './support/python.ts';
 
 test('curl.sh: a stream as it comes', async () => {
   const opened = await openGateway('sqlite');
@@ -12,7 +13,7 @@ test('curl.sh: a stream as it comes', async () => {
 
 test('python-insert.py: one INSERT is counted', async () => {
   const opened = await openGateway('sqlite');
-  const done = await run('python3', [example('python-insert.py'), opened.target.url]);
+  const done = await run(PYTHON, [example('python-insert.py'), opened.target.url]);
   expect(done).toEqual({ code: 0, stdout: '', stderr: '' });
   expect(await charged(opened)).toEqual([['guardian', 612]]);
 });

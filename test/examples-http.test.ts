@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import { openApi } from './support/api.ts';
 import { example } from './support/examples.ts';
+import { PYTHON } from './support/python.ts';
 
 test('python-http.py: the standard library reserves, and settles', async () => {
   const { api, token, app } = await openApi('sqlite');
-  const child = spawn('python3', [example('python-http.py')], {
+  const child = spawn(PYTHON, [example('python-http.py')], {
     env: {
       PATH: process.env['PATH'],
       TOKENCTL_URL: api.url,

@@ -1,6 +1,7 @@
 /** A real Python program (its standard library's sqlite3) that writes as an AI backend would. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { PYTHON } from './python.ts';
 
 export type PythonStep =
   | {
@@ -33,12 +34,8 @@ export function python(
   pragmas: readonly string[] = [],
 ): PythonRun {
   const input = JSON.stringify({ path, pragmas, steps });
-  const run = spawnSync('python3', [program], { input, encoding: 'utf8', timeout: 30_000 });
-  if (run.error !== undefined) {
-    throw new Error(
-      `these tests write with a real Python program: install python3 (${run.error.message})`,
-    );
-  }
+  const run = spawnSync(PYTHON, [program], { input, encoding: 'utf8', timeout: 30_000 });
+  if (run.error !== undefined) throw run.error;
   if (run.status !== 0) throw new Error(`python3 failed:\n${run.stderr}`);
   return JSON.parse(run.stdout) as PythonRun;
 }

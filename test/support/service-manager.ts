@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { until } from './processes.ts';
 import { temporaryDirectory } from './sqlite.ts';
+import { PYTHON } from './python.ts';
 
 const program = fileURLToPath(new URL('service-manager.py', import.meta.url));
 
@@ -30,7 +31,7 @@ export function requireSystemd(): void {
 export async function startServiceManager(): Promise<HeardByManager> {
   requireSystemd();
   const socket = join(temporaryDirectory(), 'notify');
-  const child = spawn('python3', [program, socket], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(PYTHON, [program, socket], { stdio: ['ignore', 'pipe', 'inherit'] });
   onTestFinished(() => {
     child.kill('SIGKILL');
   });
