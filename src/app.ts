@@ -190,7 +190,7 @@ export class App {
     return readLog(this.ledger, query);
   }
 
-  /** The newest denials, the newest first; looked for among the newest 20,000 requests. @throws ledger_unavailable */
+  /** The newest denials, the newest first. @throws ledger_unavailable */
   async denials(limit: number): Promise<readonly LogEntry[]> {
     const { readDenials } = await import('./ledger/log.ts');
     return readDenials(this.ledger, limit);

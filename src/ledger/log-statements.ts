@@ -8,6 +8,9 @@ import type { LogEntry, LogPage, LogPageQuery, LogPosition, RequestState } from 
 /** The most rows that one page looks at. */
 const SCANNED_AT_ONCE = 20_000;
 
+/** As the index of denials has it. */
+const DENIED = "state = 'denied' AND ";
+
 /** What the two dialects write differently. */
 export interface LogDialect {
   readonly from: string;
@@ -21,7 +24,17 @@ export interface LogDialect {
 export interface LogStatements {
   readonly newest: LogPageStatements;
   readonly oldest: LogPageStatements;
+  /** Of denials alone, which have an index of their own. */
+  readonly newestDenied: LogPageStatements;
+  readonly oldestDenied: LogPageStatements;
   readonly byId: string;
+}
+
+/** Which of the statements reads such a page. */
+export function pageKind({ order, filter }: LogPageQuery): Exclude<keyof LogStatements, 'byId'> {
+  const newest = order === 'newest first';
+  if (filter.state === 'denied') return newest ? 'newestDenied' : 'oldestDenied';
+  return newest ? 'newest' : 'oldest';
 }
 
 interface LogPageStatements {
@@ -42,8 +55,8 @@ export function logStatements({ from, columns, failed }: LogDialect): LogStateme
     AND (@model IS NULL OR model_used = @model)
     AND (@name IS NULL OR request_id = @name OR idempotency_key = @name)
     AND (@failed = 0 OR ${state} IN ('failed', 'expired') OR (state = 'released' AND ${failed}))`;
-  const page = (after: '<' | '>', order: 'DESC' | 'ASC'): LogPageStatements => {
-    const range = `counted_at_ms >= @since AND counted_at_ms < @until
+  const page = (after: '<' | '>', order: 'DESC' | 'ASC', only = ''): LogPageStatements => {
+    const range = `${only}counted_at_ms >= @since AND counted_at_ms < @until
       AND (@fromId IS NULL OR (counted_at_ms, id) ${after} (@fromMs, @fromId))`;
     const ordered = `ORDER BY counted_at_ms ${order}, id ${order}`;
     return {
@@ -56,6 +69,8 @@ export function logStatements({ from, columns, failed }: LogDialect): LogStateme
   return {
     newest: page('<', 'DESC'),
     oldest: page('>', 'ASC'),
+    newestDenied: page('<', 'DESC', DENIED),
+    oldestDenied: page('>', 'ASC', DENIED),
     byId: `${select} WHERE id = @id`,
   };
 }
@@ -108,9 +123,11 @@ export interface SqlEntry extends SqlPosition {
   verdict: string | null;
 }
 
-/** Without a filter every row that is looked at is given, so that the limit of entries is bound enough. */
-export function mayPassOver({ filter }: LogPageQuery): boolean {
-  return filter.failed || Object.values(filter).some((value) => typeof value === 'string');
+/** Where every row that is looked at is given, the limit of entries is bound enough. */
+export function mayPassOver({ filter: { state, ...others } }: LogPageQuery): boolean {
+  // Those of denials look at denials alone.
+  if (state !== null && state !== 'denied') return true;
+  return others.failed || Object.values(others).some((value) => typeof value === 'string');
 }
 
 /** The values of a page's first statement, which looks for its end. */

@@ -25,7 +25,7 @@ export const EVERYTHING: LogFilter = {
   failed: false,
 };
 
-/** The newest denials, of an AI type or of all, looked for in one read: among the newest 20,000 requests. */
+/** The newest denials, of an AI type or of all, looked for in one read: among the newest 20,000 denials. */
 export function newestDenials(aiType: string | null, limit: number): LogPageQuery {
   return {
     filter: { ...EVERYTHING, aiType, state: 'denied' },

@@ -4,6 +4,7 @@ import {
   entryValues,
   LOG_PARAMETER_TYPES,
   mayPassOver,
+  pageKind,
   rangeValues,
   toEntry,
   toPage,
@@ -95,17 +96,17 @@ export function operations(client: pg.Client, prelude: Prelude): Operations {
     async logPage(page) {
       // Read in the order of the index: the planner guesses a range to be small, and would sort it whole.
       await client.query('SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off');
-      const order = page.order === 'newest first' ? 'newest' : 'oldest';
-      const { end: endSql, entries } = LOG_SQL[order];
+      const kind = pageKind(page);
+      const { end: endSql, entries } = LOG_SQL[kind];
       const [last] = mayPassOver(page)
         ? await query<SqlPosition & pg.QueryResultRow>(
-            `log_${order}_end`,
+            `log_${kind}_end`,
             ...byNumber(endSql, rangeValues(page), LOG_PARAMETER_TYPES),
           )
         : [];
       const end = toPosition(last);
       const rows = await query<SqlEntry & pg.QueryResultRow>(
-        `log_${order}`,
+        `log_${kind}`,
         ...byNumber(entries, entryValues(page, end, now), LOG_PARAMETER_TYPES),
       );
       return toPage(rows, page, end);

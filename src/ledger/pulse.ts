@@ -15,7 +15,7 @@ export interface Pulse {
   readonly aiTypes: StatusReport['aiTypes'];
   /** The last 24 hours, the oldest first; the last one is the current hour. */
   readonly hours: readonly HourOfUse[];
-  /** The newest denials, the newest first; looked for among the newest 20,000 requests. */
+  /** The newest denials, the newest first; of one AI type looked for among the newest 20,000. */
   readonly denials: readonly LogEntry[];
 }
 

@@ -3,6 +3,7 @@ import type { PastDenial } from '../budget/rejudge.ts';
 import {
   entryValues,
   mayPassOver,
+  pageKind,
   rangeValues,
   toEntry,
   toPage,
@@ -70,8 +71,7 @@ export function operations(
     logsByKey: (keys) =>
       keys.flatMap((key) => (statement(SQL.logsByKey).all(key) as SqlLog[]).map(toLog)),
     logPage(query) {
-      const { end: endSql, entries } =
-        LOG_SQL[query.order === 'newest first' ? 'newest' : 'oldest'];
+      const { end: endSql, entries } = LOG_SQL[pageKind(query)];
       const last = mayPassOver(query) ? statement(endSql).get(rangeValues(query)) : undefined;
       const end = toPosition(last as SqlPosition | undefined);
       const rows = statement(entries).all(entryValues(query, end, now)) as SqlEntry[];

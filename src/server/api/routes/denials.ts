@@ -50,7 +50,6 @@ const denials = operation({
     polled: true,
   },
   summary: 'The newest denials, each with the rules that it broke',
-  description: 'Looked for among the newest 20,000 requests.',
   query: z.strictObject({
     limit: z
       .string()
