@@ -54,7 +54,8 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^src/',
-        pathNot: '^src/(server/|cli/telemetry\\.ts$|cli/(commands|views)/(serve|gateway)\\.ts$)',
+        pathNot:
+          '^src/(server/|cli/(telemetry|gateway/running)\\.ts$|cli/(commands|views)/(serve|gateway)\\.ts$)',
       },
       to: { path: '^src/server/' },
     },

@@ -1,31 +1,60 @@
 import type { App } from '../app.ts';
 import { TokenctlError } from '../budget/errors.ts';
+import type { EstimatorName } from '../budget/estimate.ts';
+import { Guard } from '../guard/guard.ts';
 import { pause, stopSignal } from '../platform/process.ts';
 import { targetOf, warnOfDrift, type CommandContext } from './context.ts';
 
-/** What the commands that serve have in common: how they begin with a lost database, and how they end. */
+/**
+ * What the commands that serve have in common: how they ask the ledger, how they begin with a lost
+ * database, and how they end.
+ */
 
-interface Open {
+interface Server {
   /** How many requests are open. */
   readonly open: number;
   /** Resolves when they are over, or soon after the signal. */
   stop(cutShort: AbortSignal): Promise<void>;
 }
 
-/** Lets open requests finish, until the time is over or a second signal comes. */
+interface Draining {
+  readonly server: Server;
+  /** How long its open requests may go on. */
+  readonly drainMs: number;
+}
+
+/** @param requestType what the log says that requests came through: api, gateway */
+export function servingGuard(
+  { runtime }: CommandContext,
+  app: App,
+  estimator: EstimatorName | null,
+  requestType: string,
+): Guard {
+  return new Guard(app.ledger, runtime, {
+    estimator: estimator ?? 'words',
+    cacheReadPercent: 100,
+    requestType,
+  });
+}
+
+/** Lets open requests of all servers finish, each until its time is over or a second signal comes. */
 export async function drain(
   { output }: CommandContext,
-  server: Open,
-  drainMs: number,
+  ...draining: readonly Draining[]
 ): Promise<void> {
-  if (server.open > 0) output.note(`stopping when ${String(server.open)} open calls are over`);
+  const open = draining.reduce((sum, { server }) => sum + server.open, 0);
+  if (open > 0) output.note(`stopping when ${String(open)} open calls are over`);
   const second = stopSignal();
+  await Promise.all(draining.map((each) => stopInTime(each, second.signal)));
+  second.forget();
+}
+
+async function stopInTime({ server, drainMs }: Draining, second: AbortSignal): Promise<void> {
   const over = new AbortController();
   const stopped = new AbortController();
-  void pause(drainMs, AbortSignal.any([stopped.signal, second.signal])).then(() => over.abort());
+  void pause(drainMs, AbortSignal.any([stopped.signal, second])).then(() => over.abort());
   await server.stop(over.signal);
   stopped.abort();
-  second.forget();
 }
 
 export async function aborted(signal: AbortSignal): Promise<void> {

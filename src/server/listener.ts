@@ -18,6 +18,8 @@ export interface ListenerOptions {
   readonly host: string;
   /** 0 takes any that is free. */
   readonly port: number;
+  /** How whoever chose the port names it, for messages: `--port`. */
+  readonly portFlag: string;
   /** How long a client may take to send its headers, and its whole request, in ms. */
   readonly headersMs: number;
   readonly requestMs: number;
@@ -61,12 +63,11 @@ export class Listener {
   /** Listens when it resolves. @throws invalid_input where it may not listen there */
   static async start(options: ListenerOptions): Promise<Listener> {
     const listener = new Listener(options);
-    const { host, port } = options;
-    listener.#server.listen(port, host);
+    listener.#server.listen(options.port, options.host);
     try {
       await once(listener.#server, 'listening');
     } catch (error) {
-      throw unlistenable(error, host, port);
+      throw unlistenable(error, options);
     }
     return listener;
   }
@@ -138,13 +139,17 @@ function malformed({ code }: NodeJS.ErrnoException): Malformed {
   return code === 'HPE_HEADER_OVERFLOW' ? 'long_headers' : 'no_http';
 }
 
-function unlistenable(error: unknown, host: string, port: number): unknown {
+function unlistenable(error: unknown, { host, port, portFlag }: ListenerOptions): unknown {
   switch ((error as NodeJS.ErrnoException).code) {
     case 'EADDRINUSE':
-      return invalidInput('--port', `${String(port)} is taken on ${host}`, 'choose another --port');
+      return invalidInput(
+        portFlag,
+        `${String(port)} is taken on ${host}`,
+        `choose another ${portFlag}`,
+      );
     case 'EACCES':
       return invalidInput(
-        '--port',
+        portFlag,
         `this user may not listen on ${String(port)}`,
         'choose one above 1023',
       );

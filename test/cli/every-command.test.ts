@@ -138,6 +138,11 @@ describe.concurrent('without arguments', () => {
     { name: 'log --follow', args: ['log', '--follow'], document: 'log-line' },
     { name: 'serve', args: ['serve', '--port', '0'], document: 'serve' },
     { name: 'gateway', args: ['gateway', '--port', '0'], document: 'gateway' },
+    {
+      name: 'serve --gateway',
+      args: ['serve', '--gateway', '--port', '0', '--gateway-port', '0'],
+      document: 'serve',
+    },
   ] as const)('$name stays, prints documents, and ends when it is asked', async (row) => {
     const cli = await usedCli();
     const child = cli.start([...row.args, '--json']);

@@ -32,6 +32,7 @@ async function impatient(upstreamUrl?: string): Promise<Opened> {
   const gateway = await startGateway({
     host: '127.0.0.1',
     port: 0,
+    portFlag: '--port',
     headersMs: 300,
     requestMs: 600,
     serving: {

@@ -1,26 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { TEN_WORDS_TOKENS } from '../support/anthropic-answers.ts';
-import { HELLO, INPUT } from '../support/anthropic-client.ts';
-import { openGateway, type OpenedGateway } from '../support/gateway.ts';
+import { INPUT } from '../support/anthropic-client.ts';
+import { openGateway, openStream } from '../support/gateway.ts';
 import { until } from '../support/processes.ts';
-import { openSocket, rawRequest, requestBytes } from '../support/raw-http.ts';
-
-const REQUEST = {
-  headers: ['X-Api-Key: sk-test', 'X-Scenario: slow'],
-  body: JSON.stringify({ ...HELLO, stream: true }),
-};
-
-/** A stream that has delivered two of its three deltas, and goes on when the test says so. */
-async function openStream({ api, gateway }: OpenedGateway): Promise<{ received: () => string }> {
-  const socket = openSocket(gateway.url);
-  let received = '';
-  socket.on('data', (chunk) => (received += chunk.toString()));
-  socket.write(requestBytes(gateway.url, REQUEST));
-  await until(() => received.includes('message_start'));
-  api.calls[0]!.send(2);
-  await until(() => received.split('event: content_block_delta').length === 3);
-  return { received: () => received };
-}
+import { openSocket, rawRequest } from '../support/raw-http.ts';
 
 const listens = (url: string): Promise<boolean> =>
   rawRequest(url, { method: 'GET', path: '/v1/models' }).then(
@@ -30,11 +13,10 @@ const listens = (url: string): Promise<boolean> =>
 
 describe('a gateway that is asked to stop', () => {
   test('takes no new calls, lets open ones finish, and settles them', async () => {
-    const opened = await openGateway('sqlite');
-    const { gateway, api, counts } = opened;
+    const { gateway, api, counts } = await openGateway('sqlite');
     // Kept open by its client for other calls, it holds nobody up.
     openSocket(gateway.url);
-    const stream = await openStream(opened);
+    const stream = await openStream(gateway.url, api);
     gateway.child.kill('SIGTERM');
     await gateway.prints('stderr', /stopping when 1 open calls/);
     await until(async () => !(await listens(gateway.url)));
@@ -52,9 +34,8 @@ describe('a gateway that is asked to stop', () => {
   ] as const)(
     'breaks open calls off on %s, and charges what was delivered',
     async (_what, args, second) => {
-      const opened = await openGateway('sqlite', { args });
-      const { gateway, api, counts } = opened;
-      const stream = await openStream(opened);
+      const { gateway, api, counts } = await openGateway('sqlite', { args });
+      const stream = await openStream(gateway.url, api);
       gateway.child.kill('SIGTERM');
       await gateway.prints('stderr', /stopping/);
       if (second !== null) gateway.child.kill(second);

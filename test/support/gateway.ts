@@ -4,9 +4,12 @@ import { onTestFinished } from 'vitest';
 import type { Settings } from '../../src/budget/limits.ts';
 import { systemRuntime } from '../../src/platform/runtime.ts';
 import { startAnthropicApi, type AnthropicApi } from './anthropic-api.ts';
+import { HELLO } from './anthropic-client.ts';
 import { temporaryCli, type Cli } from './cli.ts';
 import type { DatabaseName } from './databases.ts';
 import { openTestLedger, UNLIMITED, type TestLedger } from './ledgers.ts';
+import { until } from './processes.ts';
+import { openSocket, requestBytes } from './raw-http.ts';
 import { startCli, type RunningCli } from './running-cli.ts';
 
 export interface RunningGateway extends RunningCli {
@@ -71,4 +74,24 @@ export async function openGateway(
       return { used, held, requests, failed };
     },
   };
+}
+
+const STREAM = {
+  headers: ['X-Api-Key: sk-test', 'X-Scenario: slow'],
+  body: JSON.stringify({ ...HELLO, stream: true }),
+};
+
+/** The first call of a gateway: a stream that has delivered two of its three deltas, and goes on when the test says so. */
+export async function openStream(
+  gatewayUrl: string,
+  api: AnthropicApi,
+): Promise<{ received: () => string }> {
+  const socket = openSocket(gatewayUrl);
+  let received = '';
+  socket.on('data', (chunk) => (received += chunk.toString()));
+  socket.write(requestBytes(gatewayUrl, STREAM));
+  await until(() => received.includes('message_start'));
+  api.calls[0]!.send(2);
+  await until(() => received.split('event: content_block_delta').length === 3);
+  return { received: () => received };
 }

@@ -6,24 +6,38 @@ import { secretSetting, setVariable, type SecretPlaces } from '../../config/secr
 import { isLoopback, serverNames } from '../listening.ts';
 import type { TelemetryFlags } from '../telemetry.ts';
 
-/** What `tokenctl gateway` was asked for: flags and environment, checked. */
+/** What a gateway was asked for, by `tokenctl gateway` or `tokenctl serve --gateway`: flags and environment, checked. */
 
-export interface GatewayFlags extends TelemetryFlags {
-  readonly host?: string;
-  readonly port?: string;
+/** The flags that are the gateway's alone. */
+export interface GatewayOwnFlags {
   readonly aiType?: string;
   readonly upstream?: string;
   readonly requireToken?: boolean;
-  readonly allowHost?: readonly string[];
   readonly passUnknown?: boolean;
   readonly maxWait?: string;
   readonly drainTimeout?: string;
+}
+
+interface ListeningFlags {
+  readonly host?: string;
+  readonly allowHost?: readonly string[];
+}
+
+export interface GatewayFlags extends ListeningFlags, GatewayOwnFlags, TelemetryFlags {
+  readonly port?: string;
+}
+
+/** The gateway's port, and by which flag it is chosen. */
+interface ChosenPort {
+  readonly portFlag: string;
+  readonly port: string | undefined;
 }
 
 export interface GatewaySettings {
   readonly host: string;
   /** 0 takes any that is free. */
   readonly port: number;
+  readonly portFlag: string;
   /** Of calls that name none. */
   readonly aiType: string | null;
   readonly upstream: URL;
@@ -42,15 +56,20 @@ const DEFAULT_DRAIN_S = 60;
 const UPSTREAM = 'https://api.anthropic.com';
 
 /** @throws invalid_input naming the flag or variable */
-export function gatewaySettings(flags: GatewayFlags, places: SecretPlaces): GatewaySettings {
+export function gatewaySettings(
+  flags: ListeningFlags & GatewayOwnFlags,
+  { portFlag, port: portText }: ChosenPort,
+  places: SecretPlaces,
+): GatewaySettings {
   const { requireToken = false, allowHost = [] } = flags;
   const host = flags.host ?? '127.0.0.1';
-  const port = parseCount('--port', flags.port ?? String(DEFAULT_PORT), 0, 65_535);
+  const port = parseCount(portFlag, portText ?? String(DEFAULT_PORT), 0, 65_535);
   const seconds = (flag: string, text: string | undefined, usual: number, most: number): number =>
     1_000 * parseCount(flag, text ?? String(usual), 0, most);
   const settings = {
     host,
     port,
+    portFlag,
     aiType: flags.aiType === undefined ? null : parseAiType(flags.aiType, '--ai-type'),
     upstream: upstreamOf(flags.upstream, places.environment),
     passUnknown: flags.passUnknown === true,

@@ -21,8 +21,10 @@ export class ServeSupervision {
     );
   }
 
-  listening(url: string): void {
-    this.#manager?.tell('READY=1', `STATUS=listening on ${url}`);
+  /** @param gatewayUrl null where no gateway runs beside the API */
+  listening(url: string, gatewayUrl: string | null): void {
+    const beside = gatewayUrl === null ? '' : `, the gateway on ${gatewayUrl}`;
+    this.#manager?.tell('READY=1', `STATUS=listening on ${url}${beside}`);
     this.#feedLater();
   }
 

@@ -128,8 +128,8 @@ const RESTART = [
 
 const END: Readonly<Record<ServiceName, readonly string[]>> = {
   monitor: ['TimeoutStopSec=30'],
-  // Open requests may go on for 10 seconds.
-  serve: ['TimeoutStopSec=30'],
+  // Open requests may go on for 10 seconds, with --gateway calls for 60.
+  serve: ['TimeoutStopSec=90'],
   // Open calls may go on for 60 seconds.
   gateway: ['TimeoutStopSec=90'],
 };

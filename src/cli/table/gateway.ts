@@ -1,14 +1,9 @@
 import type { Command } from 'commander';
 import { AI_TYPE, examples, OTLP, type Does } from './shared.ts';
 
-export function addGateway(program: Command, does: Does): void {
-  program
-    .command('gateway')
-    .description(
-      'a proxy of the Anthropic Messages API that puts every call under the budget: clients in any language set their base URL to it',
-    )
-    .option('--host <address>', 'where to listen (default: 127.0.0.1)')
-    .option('--port <number>', 'port; 0 takes any that is free (default: 4010)')
+/** The flags that are the gateway's alone, wherever it runs. */
+export function addGatewayFlags(command: Command): Command {
+  return command
     .option(
       '--ai-type <type>',
       `of calls that name none by the header x-tokenctl-ai-type or a path such as /imperium/v1/messages. ${AI_TYPE}`,
@@ -22,10 +17,6 @@ export function addGateway(program: Command, does: Does): void {
       "clients send tokens of tokenctl (token create); the gateway has the provider's key, from ANTHROPIC_API_KEY, ANTHROPIC_API_KEY_FILE or systemd's credential anthropic-api-key",
     )
     .option(
-      '--allow-host <host...>',
-      'a name beside localhost that clients may call it by, as in their Host header',
-    )
-    .option(
       '--pass-unknown',
       'pass on paths that it does not know, uncounted; else they are refused',
     )
@@ -36,7 +27,22 @@ export function addGateway(program: Command, does: Does): void {
     .option(
       '--drain-timeout <seconds>',
       'how long open calls may go on after SIGTERM or Ctrl-C: 0 to 3600 (default: 60); a second signal ends them at once',
+    );
+}
+
+export function addGateway(program: Command, does: Does): void {
+  const gateway = program
+    .command('gateway')
+    .description(
+      'a proxy of the Anthropic Messages API that puts every call under the budget: clients in any language set their base URL to it',
     )
+    .option('--host <address>', 'where to listen (default: 127.0.0.1)')
+    .option('--port <number>', 'port; 0 takes any that is free (default: 4010)')
+    .option(
+      '--allow-host <host...>',
+      'a name beside localhost that clients may call it by, as in their Host header',
+    );
+  addGatewayFlags(gateway)
     .option(...OTLP)
     .addHelpText(
       'after',

@@ -2,8 +2,8 @@ import type { Served } from '../../server/gateway/serving.ts';
 import type { GatewaySettings } from '../gateway/flags.ts';
 import { count } from './text.ts';
 
-/** What `gateway --json` prints once it listens. */
-export interface GatewayDocument {
+/** A gateway that listens. */
+export interface ListeningGateway {
   /** Where it listens. */
   readonly url: string;
   /** The API behind it. */
@@ -12,21 +12,30 @@ export interface GatewayDocument {
   readonly aiType: string | null;
   /** Clients bring tokens of tokenctl, not the provider's key. */
   readonly requireToken: boolean;
+}
+
+/** What `gateway --json` prints once it listens. */
+export interface GatewayDocument extends ListeningGateway {
   /** Without its password. */
   readonly database: string;
 }
 
-export function gatewayStarted(
+export function listeningGateway(
   { upstream, aiType, key }: GatewaySettings,
   url: string,
-  database: string,
-): GatewayDocument {
+): ListeningGateway {
   const shown = upstream.href.replace(/\/$/, '');
-  return { url, upstream: shown, aiType, requireToken: key !== null, database };
+  return { url, upstream: shown, aiType, requireToken: key !== null };
 }
 
+/** Of a gateway that is a command of its own. */
 export function startedLine({ url, upstream, database }: GatewayDocument): string {
   return `listening on ${url} for ${upstream}, database ${database}`;
+}
+
+/** Of a gateway beside the API, which names the database. */
+export function besideLine({ url, upstream }: ListeningGateway): string {
+  return `the gateway listens on ${url} for ${upstream}`;
 }
 
 /** One request: `POST /v1/messages imperium 200 in 1,200 out 34 312 ms 0193…`. */

@@ -1,4 +1,5 @@
 import type { ServedRequest } from '../../server/api/server.ts';
+import { besideLine, type ListeningGateway } from './gateway.ts';
 import { count } from './text.ts';
 
 /** What `serve --json` prints once it listens. */
@@ -9,11 +10,16 @@ export interface ServeDocument {
   readonly openReads: boolean;
   /** Without its password. */
   readonly database: string;
+  /** With `--gateway`; null without. */
+  readonly gateway: ListeningGateway | null;
 }
 
-export function servingLine({ url, openReads, database }: ServeDocument): string {
+export function servingLines({ url, openReads, database, gateway }: ServeDocument): string[] {
   const who = openReads ? 'writes need a token' : 'every caller needs a token';
-  return `listening on ${url}, ${who}, database ${database}`;
+  return [
+    `listening on ${url}, ${who}, database ${database}`,
+    ...(gateway === null ? [] : [besideLine(gateway)]),
+  ];
 }
 
 /** One request: `GET /api/v1/status 200 3 ms 0193…`. */

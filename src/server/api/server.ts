@@ -3,7 +3,7 @@ import { getRequestListener } from '@hono/node-server';
 import type { App } from '../../app.ts';
 import type { Guard } from '../../guard/guard.ts';
 import type { Runtime } from '../../platform/runtime.ts';
-import { AccessTokens } from '../access.ts';
+import type { AccessTokens } from '../access.ts';
 import { Listener, type Malformed } from '../listener.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { createApi, REQUEST_ID } from './app.ts';
@@ -16,11 +16,14 @@ import { StatusReads } from './status-reads.ts';
 export interface ApiServerOptions {
   readonly app: App;
   readonly guard: Guard;
+  readonly tokens: AccessTokens;
   readonly runtime: Runtime;
   readonly metrics: Metrics;
   readonly host: string;
   /** 0 takes any that is free. */
   readonly port: number;
+  /** How whoever chose the port names it, for messages: `--port`. */
+  readonly portFlag: string;
   /** Whether only this machine reaches that address. */
   readonly local: boolean;
   /** The names that are this server's, in lower case, without port; null takes any. */
@@ -61,18 +64,15 @@ const TARGET = /^\/[^\s#]*$/;
 export class ApiServer {
   readonly #listener: Listener;
   readonly #events: Events;
-  readonly #tokens: AccessTokens;
 
-  private constructor(listener: Listener, events: Events, tokens: AccessTokens) {
+  private constructor(listener: Listener, events: Events) {
     this.#listener = listener;
     this.#events = events;
-    this.#tokens = tokens;
   }
 
   /** @throws invalid_input where it may not listen there */
   static async start(options: ApiServerOptions): Promise<ApiServer> {
-    const { app, guard, runtime, metrics, local, hosts, onError, onServed } = options;
-    const tokens = new AccessTokens(app.ledger, runtime);
+    const { app, guard, tokens, runtime, metrics, local, hosts, onError, onServed } = options;
     const shared = new SharedReads(runtime);
     const reads = new StatusReads(app, shared);
     const events = new Events(reads, runtime);
@@ -105,16 +105,16 @@ export class ApiServer {
       const path = url.split('?')[0] ?? '';
       onServed({ method, path, status, requestId, ms: runtime.monotonicMs() - startedMs });
     };
-    const { host, port, headersMs, requestMs } = options;
+    const { host, port, portFlag, headersMs, requestMs } = options;
     const listener = await Listener.start({
-      ...{ host, port, headersMs, requestMs, serve, onError },
+      ...{ host, port, portFlag, headersMs, requestMs, serve, onError },
       refuse: (malformed) => {
         const requestId = runtime.newId();
         const own = answerOfProblem(problemOfMalformed(malformed), requestId);
         return { ...own, headers: [...own.headers, REQUEST_ID, requestId] };
       },
     });
-    return new ApiServer(listener, events, tokens);
+    return new ApiServer(listener, events);
   }
 
   /** Such as `http://127.0.0.1:4000`. */
@@ -131,7 +131,6 @@ export class ApiServer {
   async stop(cutShort: AbortSignal): Promise<void> {
     this.#events.close();
     await this.#listener.stop(cutShort);
-    await this.#tokens.close();
   }
 }
 

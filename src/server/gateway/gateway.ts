@@ -9,6 +9,8 @@ export interface GatewayOptions {
   readonly host: string;
   /** 0 takes any that is free. */
   readonly port: number;
+  /** How whoever chose the port names it, for messages: `--port`. */
+  readonly portFlag: string;
   /** How long a client may take to send its headers, and its whole request, in ms. */
   readonly headersMs: number;
   readonly requestMs: number;
