@@ -50,14 +50,17 @@ export interface Loaded {
   readonly statuses: Readonly<Record<string, number>>;
 }
 
-/** So many clients, each with one connection, who ask again as soon as they are answered, for a time. */
+/**
+ * So many clients, each with one connection, who ask again as soon as they are answered.
+ * @param until a time, at the end of which some answers are still under way, or how many requests are answered
+ */
 export async function load(
   url: string,
   clients: number,
-  seconds: number,
+  until: { readonly duration: number } | { readonly amount: number },
   requests: Request[],
 ): Promise<Loaded> {
-  const result = await autocannon({ url, connections: clients, duration: seconds, requests });
+  const result = await autocannon({ url, connections: clients, ...until, requests });
   if (result.errors > 0) throw new Error(`${String(result.errors)} requests got no answer`);
   const statuses = Object.fromEntries(
     Object.entries(result.statusCodeStats ?? {}).map(([status, { count }]) => [status, count ?? 0]),

@@ -2,7 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import type { App } from '../src/app.ts';
+import { MAX_TOKENS } from '../src/budget/tokens.ts';
 import type { DatabaseTarget } from '../src/config/database.ts';
+import type { Guard } from '../src/guard/guard.ts';
 import { openBudget, openGuard, sqliteTarget, startPostgresBench } from './databases.ts';
 import {
   load,
@@ -64,8 +66,9 @@ export async function http(): Promise<void> {
 }
 
 async function measured(name: string, target: DatabaseTarget, folder: string): Promise<Row[]> {
-  const { app } = await openBudget(target);
+  const { app, guard } = await openBudget(target);
   await addUsage(app);
+  await addDenials(guard);
   const token = await tokenOf(app);
   await app.close();
   const server = await startServe(target);
@@ -99,11 +102,19 @@ async function spending(
   const syncs: number[] = [];
   for (let round = -1; round < ROUNDS; round += 1) {
     const probe = newPairs();
-    const { requests, seconds: bareSeconds } = await load(bare.url, CLIENTS, SECONDS, [
-      reserveAndSettle(token, probe)[0] ?? {},
-    ]);
+    const { requests, seconds: bareSeconds } = await load(
+      bare.url,
+      CLIENTS,
+      { duration: SECONDS },
+      [reserveAndSettle(token, probe)[0] ?? {}],
+    );
     const pairs = newPairs();
-    const { seconds } = await load(server.url, CLIENTS, SECONDS, reserveAndSettle(token, pairs));
+    const { seconds } = await load(
+      server.url,
+      CLIENTS,
+      { duration: SECONDS },
+      reserveAndSettle(token, pairs),
+    );
     // The first round warms everything up.
     if (round < 0) continue;
     if (pairs.denied > 0) throw new Error(`${String(pairs.denied)} reserves were denied`);
@@ -143,9 +154,12 @@ async function reading(at: Named, { url }: Server): Promise<Row[]> {
   for (const path of READS) {
     const rates: number[] = [];
     for (let round = -1; round < ROUNDS; round += 1) {
-      const { requests, seconds, statuses } = await load(url, CLIENTS, Math.ceil(SECONDS / 2), [
-        { method: 'GET', path },
-      ]);
+      const { requests, seconds, statuses } = await load(
+        url,
+        CLIENTS,
+        { duration: Math.ceil(SECONDS / 2) },
+        [{ method: 'GET', path }],
+      );
       if (requests !== statuses['200']) throw new Error(`${path}: ${JSON.stringify(statuses)}`);
       if (round >= 0) rates.push(requests / seconds);
     }
@@ -205,16 +219,16 @@ async function limitHeld(name: string, target: DatabaseTarget): Promise<Row> {
   const token = await tokenOf(app);
   const server = await startServe(target);
   const pairs = newPairs();
-  while (pairs.denied === 0) {
-    await load(server.url, CLIENTS, SECONDS, reserveAndSettle(token, pairs));
-  }
+  // Who is always admitted makes two of them a reserve, so that more are asked for than may pass.
+  const amount = 2.4 * admissible;
+  await load(server.url, CLIENTS, { amount }, reserveAndSettle(token, pairs));
   await server.stop();
   const { used, held } = (await app.status()).windows[0] ?? { used: Number.NaN, held: 0 };
   await app.close();
   const over = used + held - 100 * admissible;
   return {
     what: `${name}, a budget of ${format(admissible)} such reserves: admitted, over the limit`,
-    value: `${format(pairs.admitted)}, ${format(over)} tokens`,
+    value: `${format(pairs.admitted)} and ${format(pairs.denied)} denied, ${format(over)} tokens`,
     goal: `${format(admissible)}, 0 tokens`,
   };
 }
@@ -230,14 +244,27 @@ async function tokenOf(app: App): Promise<string> {
   return secret;
 }
 
-/** A month that has some history: 12 AI types and 6 models in each hour of its last ten days. */
+/** A month that has some history: 6 AI types with 3 models each in every hour of ten days, 4,320 hourly counts. */
 async function addUsage(app: App): Promise<void> {
   const nowMs = Date.now();
-  const rows = Array.from({ length: 12 * 6 * 240 }, (_, index) => ({
-    atMs: nowMs - (Math.floor(index / 72) + 1) * HOUR_MS,
-    aiType: `type-${String(index % 12)}`,
-    model: `model-${String(Math.floor(index / 12) % 6)}`,
+  const rows = Array.from({ length: 6 * 3 * 240 }, (_, index) => ({
+    atMs: nowMs - (Math.floor(index / 18) + 1) * HOUR_MS,
+    aiType: `type-${String(index % 6)}`,
+    model: `model-${String(Math.floor(index / 6) % 3)}`,
     ...{ inputTokens: 100, outputTokens: 20, requestId: null, success: true },
   }));
   await app.importRows(rows, () => undefined);
+}
+
+/** Some that were denied, before all that is admitted. */
+async function addDenials(guard: Guard): Promise<void> {
+  const asked = Array.from({ length: 20 }, (_, index) =>
+    guard.reserve({
+      aiType: `type-${String(index % 6)}`,
+      estimate: { input: MAX_TOKENS, output: 0 },
+    }),
+  );
+  for (const { admitted } of await Promise.all(asked)) {
+    if (admitted) throw new Error('a reserve above the limit was admitted');
+  }
 }

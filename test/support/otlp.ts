@@ -33,7 +33,7 @@ interface Export {
   }[];
 }
 
-export interface SentMetric {
+interface SentMetric {
   readonly kind: 'gauge' | 'counter' | 'histogram';
   readonly unit: string;
   readonly points: readonly {
