@@ -1,4 +1,5 @@
 import { openAlerts, type Alert } from './alerts.ts';
+import { readExpired, type ExpiredRequests } from './expired.ts';
 import { limitsReader } from './limits-in-force.ts';
 import type { Ledger } from './ledger.ts';
 import type { PlainStatement } from './port.ts';
@@ -14,6 +15,8 @@ export interface Measurements {
   readonly openReservations: number;
   /** Tokens of those past their time. They show as used; the next batch charges them. */
   readonly overdueTokens: number;
+  /** Of the current windows, those past their time included. */
+  readonly expired: readonly ExpiredRequests[];
 }
 
 /** Reads the index of open reservations alone. */
@@ -35,6 +38,7 @@ export function readMeasurements(ledger: Ledger): Promise<Measurements> {
       raised: alerts.filter(({ state }) => state === 'raised'),
       openReservations: row?.open ?? 0,
       overdueTokens: due.reduce((sum, { tokens }) => sum + tokens, 0),
+      expired: yield* readExpired(ops, due),
     };
   });
 }

@@ -92,6 +92,7 @@ export interface DueHold {
   readonly hourStart: string;
   readonly tokens: number;
   readonly inputTokens: number;
+  readonly requests: number;
 }
 
 export type AdjustmentKind = 'reset' | 'undo' | 'correction' | 'deleted' | 'adopted';

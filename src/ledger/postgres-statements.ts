@@ -193,7 +193,8 @@ export const SQL = {
 
   dueHolds: `
     SELECT counted_as AS "aiType", tokenctl_hour(counted_at_ms) AS "hourStart",
-      least(sum(reserved_tokens), ${SATURATED})::bigint AS tokens, least(sum(reserved_input_tokens), ${SATURATED})::bigint AS "inputTokens"
+      least(sum(reserved_tokens), ${SATURATED})::bigint AS tokens, least(sum(reserved_input_tokens), ${SATURATED})::bigint AS "inputTokens",
+      sum(greatest(request_items, 1)) AS requests
     FROM token_usage_logs WHERE state = 'reserved' AND expires_at <= $1::timestamp GROUP BY 1, 2`,
 
   newestLog: `

@@ -98,7 +98,8 @@ export const SQL = {
   newestDenials: `SELECT verdict, max(request_items, 1) AS items, max(denied_count, 1) AS count FROM token_usage_logs
          WHERE counted_at_ms >= ? AND state = 'denied' ORDER BY counted_at_ms DESC ${LIMIT}`,
   dueHolds: `SELECT counted_as AS aiType, strftime('%Y-%m-%dT%H', counted_at_ms / 1000, 'unixepoch') AS hourStart,
-           min(sum(reserved_tokens), ${SATURATED}) AS tokens, min(sum(reserved_input_tokens), ${SATURATED}) AS inputTokens
+           min(sum(reserved_tokens), ${SATURATED}) AS tokens, min(sum(reserved_input_tokens), ${SATURATED}) AS inputTokens,
+           sum(max(request_items, 1)) AS requests
          FROM token_usage_logs WHERE state = 'reserved' AND expires_at <= ? GROUP BY 1, 2`,
   newestLog: `SELECT counted_at_ms FROM token_usage_logs WHERE counted_at_ms IS NOT NULL AND state <> 'denied'
          ORDER BY counted_at_ms DESC LIMIT 1`,

@@ -194,6 +194,39 @@ describe.each(DATABASES)('metrics on %s', (kind) => {
     expect(row).toEqual({ state: 'reserved' });
   });
 
+  it('show who reserved and never settled, by AI type and window, before the hold is charged and after', async () => {
+    await untilHourLasts(20_000);
+    const opened = await openApi(kind);
+    const reserve = (aiType: string, ttlSeconds: number) =>
+      opened.ask(RESERVE, { body: { aiType, estimate: { input: 5, output: 5 }, ttlSeconds } });
+    await reserve('c', 600);
+    await Promise.all(['a', 'a', 'b'].map((aiType) => reserve(aiType, 2)));
+    const expired = async () =>
+      (await scrape(opened.api.url))
+        .filter(({ name }) => name === 'tokenctl_window_expired_requests')
+        .map(({ labels, value }) => [
+          labels['ai_type'] ?? labels['scope'],
+          labels['window'],
+          value,
+        ]);
+    const shown = (
+      [
+        ['global', 3],
+        ['a', 2],
+        ['b', 1],
+        ['c', 0],
+      ] as const
+    ).flatMap(([who, many]) => ['month', 'day', 'hour'].map((window) => [who, window, many]));
+    const inAnyOrder: unknown = expect.arrayContaining(shown);
+    await expect.poll(expired, { timeout: 10_000 }).toEqual(inAnyOrder);
+    const state = `SELECT state FROM token_usage_logs WHERE state = 'expired'`;
+    expect(await sql(opened.target, state)).toEqual([]);
+    await reserve('c', 600);
+    expect(await sql(opened.target, state)).toHaveLength(3);
+    await expect.poll(expired, { timeout: 10_000 }).toEqual(inAnyOrder);
+    expect(await expired()).toHaveLength(shown.length);
+  });
+
   it('are read as the API is: openly on this machine, else by a token that may read', async () => {
     const opened = await openApi(kind);
     const { url } = opened.api;

@@ -13,7 +13,7 @@ export function ledgerFamilies(measured: Measurements, aiTypes: SeriesLabels): F
   const report = statusReport(snapshot, '');
   return [
     ledgerUp(true),
-    ...windowFamilies(snapshot, aiTypes),
+    ...windowFamilies(measured, aiTypes),
     ...levelFamilies(report),
     ...rateFamilies(report),
     single(

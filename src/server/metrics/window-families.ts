@@ -1,15 +1,15 @@
 import { globalScopeLimits } from '../../budget/decide.ts';
 import { ownLimits, type ScopeLimits } from '../../budget/limits.ts';
 import { WINDOW_KINDS, windowsAt, type WindowKind } from '../../budget/windows.ts';
+import type { Measurements } from '../../ledger/measurements.ts';
 import type { WindowRow } from '../../ledger/port.ts';
-import type { Snapshot } from '../../ledger/snapshot.ts';
 import { LIMIT_OF_WINDOW } from '../../ledger/window-status.ts';
 import type { SeriesLabels } from './series-labels.ts';
 import type { Family } from './family.ts';
 
 /** What was used, held and asked for in the current month, day and hour, as gauges. Pure. */
-export function windowFamilies(snapshot: Snapshot, aiTypes: SeriesLabels): Family[] {
-  const counts = countsOf(snapshot, aiTypes);
+export function windowFamilies(measured: Measurements, aiTypes: SeriesLabels): Family[] {
+  const counts = countsOf(measured, aiTypes);
   const family = (
     name: string,
     help: string,
@@ -41,11 +41,16 @@ export function windowFamilies(snapshot: Snapshot, aiTypes: SeriesLabels): Famil
       'Requests that failed, or were never settled',
       ({ failed }) => failed,
     ),
+    family(
+      'tokenctl_window_expired_requests',
+      'Requests whose reservation expired: nobody settled it, and it is charged in full',
+      ({ expired }) => expired,
+    ),
     family('tokenctl_window_denied_requests', 'Requests that were denied', ({ denied }) => denied),
     {
       name: 'tokenctl_window_reset_timestamp_seconds',
       help: 'When the current window ends, in Unix time',
-      samples: Object.values(windowsAt(snapshot.nowMs)).map(({ kind, resetsAtMs }) => ({
+      samples: Object.values(windowsAt(measured.snapshot.nowMs)).map(({ kind, resetsAtMs }) => ({
         labels: { window: kind },
         value: resetsAtMs / 1_000,
       })),
@@ -60,11 +65,17 @@ interface Counts {
   held: number;
   requests: number;
   failed: number;
+  expired: number;
   denied: number;
 }
 
 /** Each window of the global scope and of each label, also those in which nothing was counted yet. */
-function countsOf({ nowMs, limits: { limits }, windows }: Snapshot, aiTypes: SeriesLabels) {
+function countsOf({ snapshot, expired }: Measurements, aiTypes: SeriesLabels) {
+  const {
+    nowMs,
+    limits: { limits },
+    windows,
+  } = snapshot;
   const current = windowsAt(nowMs);
   const rows = windows.filter(({ kind, start }) => current[kind].start === start);
   const counts = new Map<string, Record<WindowKind, Counts>>();
@@ -90,6 +101,13 @@ function countsOf({ nowMs, limits: { limits }, windows }: Snapshot, aiTypes: Ser
     const found = counts.get(name);
     if (found !== undefined) add(found[row.kind], row);
   }
+  for (const requests of expired) {
+    for (const name of ['global', aiTypes.of(requests.aiType)]) {
+      const found = counts.get(name);
+      if (found === undefined) continue;
+      for (const kind of WINDOW_KINDS) found[kind].expired += requests[kind];
+    }
+  }
   return [...counts.values()].flatMap((each) => WINDOW_KINDS.map((kind) => each[kind]));
 }
 
@@ -103,7 +121,7 @@ function emptyScope(labels: Counts['labels'], own: ScopeLimits | null): Record<W
   const empty = (window: WindowKind): Counts => ({
     labels: { ...labels, window },
     limit: own === null ? null : own[LIMIT_OF_WINDOW[window]],
-    ...{ used: 0, held: 0, requests: 0, failed: 0, denied: 0 },
+    ...{ used: 0, held: 0, requests: 0, failed: 0, expired: 0, denied: 0 },
   });
   return { month: empty('month'), day: empty('day'), hour: empty('hour') };
 }
