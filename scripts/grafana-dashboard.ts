@@ -183,14 +183,21 @@ const REQUESTS = [
     .unit('percentunit')
     .min(0)
     .max(1)
-    .span(8),
+    .span(6),
   graph('Request rates', [
     ['last {{window}}', `tokenctl_rate_requests{${INSTANCE}}`],
     ['limit {{window}}', `tokenctl_rate_limit_requests{${INSTANCE}}`],
-  ]).span(8),
+  ]).span(6),
   graph('Failed in the hour', [
     ['{{ai_type}}', `tokenctl_window_failed_requests{scope="ai_type", window="hour", ${INSTANCE}}`],
-  ]).span(8),
+  ]).span(6),
+  graph('Expired in the day', [
+    ['{{ai_type}}', `tokenctl_window_expired_requests{scope="ai_type", window="day", ${INSTANCE}}`],
+  ])
+    .description(
+      'Reserved and never settled, so charged in full: a backend crashes, or does not settle.',
+    )
+    .span(6),
 ];
 
 const LEDGER = [
