@@ -35,7 +35,6 @@ import { step } from './ledger/steps.ts';
 import type { UsageReport } from './ledger/usage.ts';
 import type { Difference } from './ledger/verify.ts';
 import { makeDirectoryOf } from './platform/directories.ts';
-import { fileIdentity } from './platform/files.ts';
 import { openConnection, type OpenOptions } from './opening.ts';
 import type { Runtime } from './platform/runtime.ts';
 import type { Store } from './store/client.ts';
@@ -123,14 +122,6 @@ export class App {
 
   get runtime(): Runtime {
     return this.#runtime;
-  }
-
-  /**
-   * Tells the file that is at the database's place now from any other; null where there is none. Who has
-   * opened a file that was moved or replaced since goes on with the old one. Always null on PostgreSQL.
-   */
-  fileIdentity(): string | null {
-    return this.#target.kind === 'sqlite' ? fileIdentity(this.#target.url) : null;
   }
 
   /** The ledger at this instant. @throws ledger_unavailable */

@@ -14,18 +14,14 @@ export interface KeptAppOptions extends Pick<OpenOptions, 'create'> {
 }
 
 /**
- * A database for a command that stays: opened when it is used, and anew after it was lost. Says on
- * standard error once that it was lost, and once that it is back.
+ * A database for a command that stays: opened when it is first used, and kept, as it finds its way back by
+ * itself. Says on standard error once that it was lost, and once that it is back.
  */
 export class KeptApp {
   readonly #context: CommandContext;
   readonly #sayLost: boolean;
   readonly #open: OpenOptions;
   #app: App | null = null;
-  /** The file that was opened; null on a server. */
-  #file: string | null = null;
-  /** From then on a database that is missing was lost, and is not created. */
-  #opened = false;
   #lost = false;
 
   constructor(context: CommandContext, { sayLost = true, ...open }: KeptAppOptions = {}) {
@@ -37,14 +33,13 @@ export class KeptApp {
   /** @throws what `work` throws; of a lost database (`isLost`) after it was said */
   async use<T>(work: (app: App) => Promise<T>): Promise<T> {
     try {
-      // A file that was moved or replaced is not the ledger that others use any more.
-      if (this.#app !== null && this.#app.fileIdentity() !== this.#file) await this.close();
-      const result = await work(this.#app ?? (await this.#openAnew()));
+      this.#app ??= await openedApp(this.#context, this.#open);
+      const result = await work(this.#app);
       if (this.#lost && this.#sayLost) this.#context.output.warn('the database answers again');
       this.#lost = false;
       return result;
     } catch (error) {
-      if (isLost(error)) await this.#lose(error);
+      if (isLost(error)) this.#sayOnce(error);
       throw error;
     }
   }
@@ -55,20 +50,8 @@ export class KeptApp {
     await app?.close();
   }
 
-  async #openAnew(): Promise<App> {
-    const app = await openedApp(this.#context, {
-      ...this.#open,
-      ...(this.#opened ? { create: false } : {}),
-    });
-    this.#app = app;
-    this.#file = app.fileIdentity();
-    this.#opened = true;
-    return app;
-  }
-
-  async #lose(error: TokenctlError): Promise<void> {
+  #sayOnce(error: TokenctlError): void {
     if (!this.#lost && this.#sayLost) this.#context.output.warn(`${error.message}; waiting for it`);
     this.#lost = true;
-    await this.close();
   }
 }

@@ -13,14 +13,18 @@ export interface LimitsInForce extends ResolvedLimits {
   readonly settings: Settings;
 }
 
-/** Reads the newest revision, anew only when it changed: every decision asks. */
+/**
+ * Reads the newest revision, anew only when it changed: every decision asks. In a backup that was put in
+ * the database's place the same number may be another change.
+ */
 export function limitsReader(): (stored: StoredRevision | null) => LimitsInForce {
-  let last: LimitsInForce | null = null;
+  let last: { readonly text: string | null; readonly limits: LimitsInForce } | null = null;
   return (stored) => {
     const revision = stored?.revision ?? 0;
-    if (last?.revision === revision) return last;
-    const settings = stored === null ? NO_SETTINGS : parseSettings(stored.settings);
-    last = { revision, settings, ...resolveLimits(settings) };
-    return last;
+    const text = stored?.settings ?? null;
+    if (last?.text === text && last.limits.revision === revision) return last.limits;
+    const settings = text === null ? NO_SETTINGS : parseSettings(text);
+    last = { text, limits: { revision, settings, ...resolveLimits(settings) } };
+    return last.limits;
   };
 }

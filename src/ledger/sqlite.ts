@@ -4,6 +4,7 @@ import { mayWrite } from '../platform/files.ts';
 import type { Runtime } from '../platform/runtime.ts';
 import type { Connection, Mode, Operations, FailureKind } from './port.ts';
 import { operations } from './sqlite-operations.ts';
+import { Displaced, SqlitePlace } from './sqlite-place.ts';
 import { runSync, type Step } from './steps.ts';
 
 /** The ledger's SQLite dialect: WAL, synchronous=FULL, the write lock taken first, no busy wait. */
@@ -11,7 +12,7 @@ import { runSync, type Step } from './steps.ts';
 export interface SqliteOptions {
   readonly path: string;
   readonly runtime: Runtime;
-  /** Runs once it is open, before anything else: refuses a schema that does not fit. */
+  /** Refuses a schema that does not fit. */
   readonly onOpen?: (database: Database.Database) => void;
 }
 
@@ -36,11 +37,16 @@ export function openSqliteAsItIs(path: string, busyTimeoutMs = 0): Database.Data
   }
 }
 
-/** Opens an existing SQLite file for the ledger, in WAL mode. @throws database_unusable */
-export function openSqliteFile(path: string): Database.Database {
+/**
+ * Opens an existing SQLite file for the ledger, in WAL mode.
+ * @param onOpen runs before anything in it is changed
+ * @throws what `onOpen` throws; database_unusable
+ */
+export function openSqliteFile(path: string, onOpen?: SqliteOptions['onOpen']): Database.Database {
   // No busy timeout: waiting in the driver would stop the event loop and starve other processes.
   const database = openSqliteAsItIs(path);
   try {
+    onOpen?.(database);
     const mode = database.pragma('journal_mode', { simple: true });
     if (mode !== 'wal' && database.pragma('journal_mode = WAL', { simple: true }) !== 'wal') {
       throw new TokenctlError(
@@ -103,32 +109,20 @@ export function wasLocked(error: unknown): boolean {
   return error instanceof TokenctlError && codeOf(error.cause).startsWith('SQLITE_BUSY');
 }
 
+/** @throws what `onOpen` throws; database_unusable */
 export function openSqlite({ path, runtime, onOpen }: SqliteOptions): Connection {
-  const database = openSqliteFile(path);
-  try {
-    onOpen?.(database);
-  } catch (error) {
-    database.close();
-    throw unusable(path, error);
-  }
-  const statements = new Map<string, Database.Statement>();
-  const statement = (sql: string): Database.Statement => {
-    let prepared = statements.get(sql);
-    if (prepared === undefined) {
-      prepared = database.prepare(sql);
-      statements.set(sql, prepared);
-    }
-    return prepared;
-  };
+  const place = placeOf(path, () => openSqliteFile(path, onOpen));
   return {
     kind: 'sqlite',
     location: path,
     transaction<T>(mode: Mode, work: (ops: Operations) => Step<T>): Promise<T> {
       return new Promise((resolve) => {
+        const { database, statement } = place.lying();
         statement(mode === 'read' ? 'BEGIN' : 'BEGIN IMMEDIATE').run();
         let result: T;
         try {
           result = runSync(work(operations(statement, runtime.nowMs())));
+          if (mode === 'write') place.requireSame();
           statement('COMMIT').run();
         } catch (error) {
           if (database.inTransaction) statement('ROLLBACK').run();
@@ -143,10 +137,22 @@ export function openSqlite({ path, runtime, onOpen }: SqliteOptions): Connection
       return told instanceof Error ? told.message : String(told);
     },
     close() {
-      database.close();
+      place.close();
       return Promise.resolve();
     },
   };
+}
+
+function placeOf(path: string, open: () => Database.Database): SqlitePlace {
+  try {
+    return new SqlitePlace(path, open);
+  } catch (error) {
+    if (!(error instanceof Displaced)) throw error;
+    throw new TokenctlError('database_unusable', error.message, {
+      fix: 'try again when it stays where it is',
+      cause: error,
+    });
+  }
 }
 
 function codeOf(error: unknown): string {
@@ -154,6 +160,7 @@ function codeOf(error: unknown): string {
 }
 
 function classify(error: unknown): FailureKind {
+  if (error instanceof Displaced) return 'lost';
   const code = codeOf(error);
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) return 'busy';
   if (

@@ -91,7 +91,8 @@ export function fileMode(path: string): number {
 
 /** Tells one file from another that has come to lie in its place; null where there is none. */
 export function fileIdentity(path: string): string | null {
-  const found = statSync(path, { throwIfNoEntry: false });
+  // Inode numbers may be above 2^53.
+  const found = statSync(path, { throwIfNoEntry: false, bigint: true });
   return found === undefined ? null : `${String(found.dev)}:${String(found.ino)}`;
 }
 

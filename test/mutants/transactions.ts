@@ -5,6 +5,8 @@ const postgres = 'src/ledger/postgres.ts';
 const statements = 'src/ledger/postgres-statements.ts';
 const ledger = 'src/ledger/ledger.ts';
 const batch = 'src/ledger/batch.ts';
+const place = 'src/ledger/sqlite-place.ts';
+const movedTest = 'test/faults/sqlite-moved.test.ts';
 const transactionTest = 'test/ledger/transaction.test.ts';
 const durabilityTest = 'test/ledger/durability.test.ts';
 const idempotencyTest = 'test/ledger/contract/idempotency.test.ts';
@@ -156,13 +158,59 @@ export const TRANSACTIONS: readonly Mutant[] = [
     name: 'limits-read-once',
     defect: 'A process that is open goes on by old limits.',
     file: 'src/ledger/limits-in-force.ts',
-    edits: [['if (last?.revision === revision) return last;', 'if (last !== null) return last;']],
+    edits: [
+      ['if (last?.text === text && last.limits.revision === revision)', 'if (last !== null)'],
+    ],
     killers: [
       {
         file: 'test/ledger/contract/levels.test.ts',
         test: 'binds at the next decision of every process that is open already',
       },
     ],
+  },
+  {
+    name: 'limits-by-number',
+    defect: 'A restored backup is decided by limits that it does not have.',
+    file: 'src/ledger/limits-in-force.ts',
+    edits: [['last?.text === text && last.limits', 'last?.limits']],
+    killers: [{ file: movedTest, test: 'decides by the limits in it' }],
+  },
+  {
+    name: 'moved-file-used',
+    defect: 'Who has a file open that was moved or replaced goes on spending in it.',
+    file: place,
+    edits: [
+      ['if (lying === null) throw gone(this.#path);\n', ''],
+      [
+        'if (lying !== this.#opened.identities[0]) this.#reopen();\n    this.#requireSameLog();\n',
+        '',
+      ],
+    ],
+    killers: [
+      { file: movedTest, test: 'admits, settles and shows nothing until it is back' },
+      { file: movedTest, test: 'denies, makes none, and goes on with a backup' },
+    ],
+  },
+  {
+    name: 'moved-before-commit',
+    defect: 'What is decided while the file is moved away is committed into it.',
+    file: sqlite,
+    edits: [["if (mode === 'write') place.requireSame();", '']],
+    killers: [{ file: movedTest, test: 'in the middle of a change takes nothing of it' }],
+  },
+  {
+    name: 'left-over-log-read',
+    defect: 'The -wal of the file before is read into the one that replaced it.',
+    file: place,
+    edits: [['lying !== null && lying === old.identities[at]', 'lying === names[0]']],
+    killers: [{ file: movedTest, test: 'over a -wal that is not its own is refused' }],
+  },
+  {
+    name: 'log-removed',
+    defect: 'What is committed goes to a -wal that nobody else sees.',
+    file: place,
+    edits: [['identityOf(names[at]) !== identities[at]', 'identities[at] === names[at]']],
+    killers: [{ file: movedTest, test: 'moved away denies until it is back' }],
   },
   {
     name: 'key-ignored',
