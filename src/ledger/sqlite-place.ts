@@ -51,7 +51,7 @@ export class SqlitePlace {
    */
   lying(): Lying {
     const lying = identityOf(this.#path);
-    if (lying === null) throw gone(this.#path);
+    if (lying === null) throw gone();
     if (lying !== this.#opened.identities[0]) this.#reopen();
     this.#requireSameLog();
     return this.#opened;
@@ -59,7 +59,7 @@ export class SqlitePlace {
 
   /** @throws Displaced unless what was opened still lies there */
   requireSame(): void {
-    if (identityOf(this.#path) !== this.#opened.identities[0]) throw replaced(this.#path);
+    if (identityOf(this.#path) !== this.#opened.identities[0]) throw replaced();
     this.#requireSameLog();
   }
 
@@ -71,7 +71,7 @@ export class SqlitePlace {
   #requireSameLog(): void {
     const { names, identities } = this.#opened;
     for (const at of BESIDE) {
-      if (identityOf(names[at]) !== identities[at]) throw cutOff(this.#path, names[at]);
+      if (identityOf(names[at]) !== identities[at]) throw cutOff(names[at]);
     }
   }
 
@@ -81,7 +81,7 @@ export class SqlitePlace {
     const old = this.#opened;
     for (const at of BESIDE) {
       const lying = identityOf(names[at]);
-      if (lying !== null && lying === old.identities[at]) throw leftOver(this.#path, names);
+      if (lying !== null && lying === old.identities[at]) throw leftOver(names);
     }
     this.#opened = this.#openWhatHasCome();
     // Closing looks by itself whether the file still has its name (SQLITE_FCNTL_HAS_MOVED). As it has not,
@@ -109,7 +109,7 @@ export class SqlitePlace {
         if (identities[0] === before) {
           return { database, statement: preparing(database), names, identities };
         }
-        if (tries === TRIES) throw replaced(this.#path);
+        if (tries === TRIES) throw replaced();
         database.close();
       } catch (error) {
         database.close();
@@ -133,40 +133,41 @@ function preparing(database: Database.Database): Prepare {
 
 /** @throws Displaced where there is no file, or it can't be looked at */
 function namesAt(path: string): Opened['names'] {
-  const name = looking(path, () => realpathSync(path));
+  const name = looking(() => realpathSync(path));
   return [name, `${name}-wal`, `${name}-shm`];
 }
 
 /** @throws Displaced where it can't be looked at */
 function identityOf(path: string): string | null {
-  return looking(path, () => fileIdentity(path));
+  return looking(() => fileIdentity(path));
 }
 
-function looking<T>(path: string, look: () => T): T {
+function looking<T>(look: () => T): T {
   try {
     return look();
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new Displaced(`${path} can't be looked at: ${why}`, { cause: error });
+    throw new Displaced(`the file can't be looked at: ${why}`, { cause: error });
   }
 }
 
-function gone(path: string): Displaced {
-  return new Displaced(`${path} is gone: it was moved or deleted since it was opened`);
+// Whoever tells it says first which ledger it is.
+function gone(): Displaced {
+  return new Displaced('the file is gone: it was moved or deleted since it was opened');
 }
 
-function replaced(path: string): Displaced {
-  return new Displaced(`${path} was moved or replaced since it was opened`);
+function replaced(): Displaced {
+  return new Displaced('the file was moved or replaced since it was opened');
 }
 
-function leftOver(path: string, [, log, index]: Opened['names']): Displaced {
+function leftOver([, log, index]: Opened['names']): Displaced {
   return new Displaced(
-    `${path} was replaced since it was opened, and beside it are still the -wal and -shm of the file before, which would damage it: remove ${log} and ${index}`,
+    `the file was replaced since it was opened, and beside it are still the -wal and -shm of the one before, which would damage it: remove ${log} and ${index}`,
   );
 }
 
-function cutOff(path: string, name: string): Displaced {
+function cutOff(name: string): Displaced {
   return new Displaced(
-    `${name} was moved, removed or replaced while ${path} was in use: put it back, or stop every process that has the database open`,
+    `${name} was moved, removed or replaced while it was in use: put it back, or stop every process that has the database open`,
   );
 }

@@ -148,7 +148,7 @@ function placeOf(path: string, open: () => Database.Database): SqlitePlace {
     return new SqlitePlace(path, open);
   } catch (error) {
     if (!(error instanceof Displaced)) throw error;
-    throw new TokenctlError('database_unusable', error.message, {
+    throw new TokenctlError('database_unusable', `${path} can't be opened: ${error.message}`, {
       fix: 'try again when it stays where it is',
       cause: error,
     });

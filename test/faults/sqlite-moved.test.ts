@@ -30,6 +30,7 @@ const rowsOf = async (target: Budget['target']): Promise<string[]> =>
   (await sql(target, 'SELECT id FROM token_usage_logs ORDER BY rowid')).map(({ id }) => String(id));
 
 const TIMEOUT_MS = 300;
+const GONE = 'the file is gone: it was moved or deleted since it was opened';
 
 /** Denied in time, and not before it was waited for; what the denial says. */
 async function deniedOf({ guard }: Pick<Budget, 'guard'>, timeoutMs: number): Promise<string> {
@@ -49,11 +50,11 @@ describe('an SQLite file that was moved away', () => {
     const hasty = await budget.another(budget.clock, TIMEOUT_MS);
     const id = idOf(await hasty.guard.reserve(tokens(5)));
     const aside = moveAside(budget.target);
-    const gone = `${budget.target.url} is gone: it was moved or deleted since it was opened`;
+    const gone = `(${budget.target.url}) could not be reached for 300 ms: ${GONE}`;
     expect(await deniedOf(hasty, TIMEOUT_MS)).toContain(gone);
     const unavailable = {
       code: 'ledger_unavailable',
-      message: expect.stringContaining(gone) as string,
+      message: expect.stringContaining(GONE) as string,
     };
     await expect(hasty.guard.settle(id, { unknown: true })).rejects.toMatchObject(unavailable);
     await expect(hasty.app.status()).rejects.toMatchObject(unavailable);
@@ -217,7 +218,7 @@ describe('an SQLite file in whose place a backup was put', () => {
     putInPlace(backup, budget.target);
     const whole = readFileSync(url);
     expect(await deniedOf(hasty, TIMEOUT_MS)).toMatch(
-      /was replaced .* the file before, which would damage it: remove \S+-wal and \S+-shm$/,
+      /was replaced .* the one before, which would damage it: remove \S+-wal and \S+-shm$/,
     );
     expect(readFileSync(url).equals(whole)).toBe(true);
     remove(budget.target, ['-wal']);
@@ -320,7 +321,7 @@ describe('the -wal or -shm of an SQLite file in use', () => {
     const away = join(temporaryDirectory(), 'away');
     renameSync(file, away);
     const message = await deniedOf(hasty, TIMEOUT_MS);
-    expect(message).toContain(`${file} was moved, removed or replaced while`);
+    expect(message).toContain(`${file} was moved, removed or replaced while it was in use`);
     expect(message).toMatch(/put it back, or stop every process that has the database open$/);
     renameSync(away, file);
     idOf(await hasty.guard.reserve(tokens(7)));
@@ -351,7 +352,7 @@ describe('a process that stays, whose SQLite file is replaced', () => {
     const lost = await ask('/readyz');
     expect([lost.status, lost.body['detail']]).toEqual([
       503,
-      expect.stringContaining(`${target.url} is gone`),
+      expect.stringContaining(`(${target.url}) can't be reached: ${GONE}`),
     ]);
     moveBack(aside, target);
     expect((await ask('/readyz')).status).toBe(200);

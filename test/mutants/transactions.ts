@@ -180,7 +180,7 @@ export const TRANSACTIONS: readonly Mutant[] = [
     defect: 'Who has a file open that was moved or replaced goes on spending in it.',
     file: place,
     edits: [
-      ['if (lying === null) throw gone(this.#path);\n', ''],
+      ['if (lying === null) throw gone();\n', ''],
       [
         'if (lying !== this.#opened.identities[0]) this.#reopen();\n    this.#requireSameLog();\n',
         '',
