@@ -24,6 +24,8 @@ export interface CommandContext {
   readonly host: Host;
   readonly runtime: Runtime;
   readonly options: GlobalOptions;
+  /** Whether it may create the default database; else a missing one is told. The command table says so. */
+  readonly mayCreate: boolean;
   /** Ctrl-C no longer ends the process at once: the command stops by itself. */
   readonly takeInterrupts: () => void;
 }
@@ -80,8 +82,6 @@ export interface OpenOptions {
   readonly compareEnvironment?: boolean;
   /** How long one transaction may wait or take, in ms, where it is more than the usual 5 seconds. */
   readonly timeoutMs?: number;
-  /** false where a database that was just created would look like a healthy one: a missing one is told. */
-  readonly create?: boolean;
 }
 
 export async function openedApp(
@@ -90,7 +90,10 @@ export async function openedApp(
 ): Promise<App> {
   const { target, wanted } = await targetOf(context);
   const { openApp } = await import('../app.ts');
-  const app = await openApp({ target, runtime: context.runtime, firstSettings: wanted, ...limits });
+  const app = await openApp({
+    ...{ target, runtime: context.runtime, firstSettings: wanted, ...limits },
+    ...(context.mayCreate ? {} : { create: false }),
+  });
   try {
     if (app.created) context.output.note(`created the database ${app.location}`);
     if (wanted !== null && compareEnvironment) await warnOfDrift(context.output, app, wanted);

@@ -1,6 +1,6 @@
 import type { App } from '../app.ts';
 import { TokenctlError } from '../budget/errors.ts';
-import { openedApp, type CommandContext, type OpenOptions } from './context.ts';
+import { openedApp, type CommandContext } from './context.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 
 /** Whether the database did not answer or was not there: whoever stays waits for it. */
@@ -8,7 +8,7 @@ export function isLost(error: unknown): error is TokenctlError {
   return error instanceof TokenctlError && exitCodeOf(error.code) === EXIT.database;
 }
 
-export interface KeptAppOptions extends Pick<OpenOptions, 'create'> {
+export interface KeptAppOptions {
   /** false for who shows it otherwise; true by default. */
   readonly sayLost?: boolean;
 }
@@ -20,21 +20,20 @@ export interface KeptAppOptions extends Pick<OpenOptions, 'create'> {
 export class KeptApp {
   readonly #context: CommandContext;
   readonly #sayLost: boolean;
-  readonly #open: OpenOptions;
   #app: App | null = null;
+  /** From then on a database that is missing was lost, and is not created. */
+  #opened = false;
   #lost = false;
 
-  constructor(context: CommandContext, { sayLost = true, ...open }: KeptAppOptions = {}) {
+  constructor(context: CommandContext, { sayLost = true }: KeptAppOptions = {}) {
     this.#context = context;
     this.#sayLost = sayLost;
-    this.#open = open;
   }
 
   /** @throws what `work` throws; of a lost database (`isLost`) after it was said */
   async use<T>(work: (app: App) => Promise<T>): Promise<T> {
     try {
-      this.#app ??= await openedApp(this.#context, this.#open);
-      const result = await work(this.#app);
+      const result = await work((this.#app ??= await this.#openAnew()));
       if (this.#lost && this.#sayLost) this.#context.output.warn('the database answers again');
       this.#lost = false;
       return result;
@@ -48,6 +47,13 @@ export class KeptApp {
     const app = this.#app;
     this.#app = null;
     await app?.close();
+  }
+
+  async #openAnew(): Promise<App> {
+    const mayCreate = this.#context.mayCreate && !this.#opened;
+    const app = await openedApp({ ...this.#context, mayCreate });
+    this.#opened = true;
+    return app;
   }
 
   #sayOnce(error: TokenctlError): void {

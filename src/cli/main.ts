@@ -49,10 +49,10 @@ async function run(
   let exitCode: number = EXIT.done;
   let output: Output = createOutput(terminal, host.environment, flagsOf(args));
   const program = createProgram(
-    async (options, action) => {
+    async (options, mayCreate, action) => {
       const suggest = suggestions(program, options);
       output = createOutput(terminal, host.environment, outputOptions(options, suggest));
-      exitCode = await action({ output, host, runtime, options, takeInterrupts });
+      exitCode = await action({ output, host, runtime, options, mayCreate, takeInterrupts });
     },
     (text) => terminal.stdout.write(text),
   );

@@ -15,7 +15,7 @@ import { addLimits } from './table/limits.ts';
 import { addLog } from './table/log.ts';
 import { addMonitor } from './table/monitor.ts';
 import { addReset } from './table/reset.ts';
-import { examples } from './table/shared.ts';
+import { examples, type Does, type MayCreate } from './table/shared.ts';
 import { addServe } from './table/serve.ts';
 import { addService } from './table/service.ts';
 import { addStatus } from './table/status.ts';
@@ -32,8 +32,8 @@ import { hang } from './views/text.ts';
 
 type Action = (context: CommandContext) => Promise<number>;
 
-/** Takes what the command line asked for, with the global flags. */
-export type Run = (global: GlobalOptions, action: Action) => Promise<void>;
+/** Takes what the command line asked for, with the global flags, and whether it may create a database. */
+export type Run = (global: GlobalOptions, mayCreate: boolean, action: Action) => Promise<void>;
 
 /** @param print writes help and version, which are results too */
 export function createProgram(run: Run, print: (text: string) => void): Command {
@@ -64,13 +64,15 @@ export function createProgram(run: Run, print: (text: string) => void): Command 
         EXIT_CODES,
     );
 
-  /** Makes a command's action: the arguments as commander gives them, then what the command does. */
-  const does =
-    (load: (context: CommandContext, ...args: never[]) => Promise<number>) =>
-    async (...given: unknown[]): Promise<void> => {
+  const does: Does =
+    (load, mayCreate) =>
+    async (...given) => {
       // Commander adds the command itself to the arguments and options.
-      const args = given.slice(0, -1) as never[];
-      await run(program.opts<GlobalOptions>(), (context) => load(context, ...args));
+      const args = given.slice(0, -1);
+      const creates = mayCreate?.(args.at(-1) as Parameters<MayCreate>[0]) ?? false;
+      await run(program.opts<GlobalOptions>(), creates, (context) =>
+        load(context, ...(args as never[])),
+      );
     };
 
   addStatus(program, does);

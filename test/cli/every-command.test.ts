@@ -1,5 +1,5 @@
 /** What holds for every command alike. A command without a row in command-rows.ts fails the first test. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
@@ -204,6 +204,26 @@ describe.concurrent.each([
     expectDocument(result, document);
     expect(result.code).toBe(code);
     expect(result.stdout + result.stderr).not.toContain('s3cret');
+    expect(readdirSync(cli.home)).toEqual([]);
+  });
+});
+
+describe.concurrent('without a database in the default place', () => {
+  it.each(runs)('$name $unmade', async ({ args, input, unmade, code = 0, lost }) => {
+    const cli = emptyCli();
+    const result = await cli.run(args, { input });
+    const { stdout, stderr } = result;
+    const created = `created the database ${cli.database}\n`;
+    const missing = `there is no database at ${cli.database}`;
+    expect([existsSync(cli.database), stderr.includes(created)]).toEqual(
+      unmade === 'creates it' ? [true, true] : [false, false],
+    );
+    if (unmade === 'creates it') expect(result.code).toBe(code);
+    if (unmade !== 'says so and creates none') return;
+    expect(result.code).toBe(4);
+    expect(stderr).toContain(missing);
+    expect(stderr).toMatch(/^ {2}-> .*: tokenctl db (migrate|info)$/m);
+    if (lost === undefined) expect(stdout).toBe('');
     expect(readdirSync(cli.home)).toEqual([]);
   });
 });

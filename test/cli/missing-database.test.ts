@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { temporaryCli, type Cli } from '../support/cli.ts';
+import { startCli } from '../support/running-cli.ts';
 
 let cli: Cli;
 beforeEach(() => {
@@ -9,17 +10,18 @@ beforeEach(() => {
 });
 
 describe('without a database in the default place', () => {
+  // Every command, run in its usual way, is in every-command.test.ts.
   it.each([
     'status --exit-code',
     'status --format {level}',
-    'log',
-    'explain nobody',
-    'reset --reason test --yes',
+    'limits set hourly=2800 --dry-run',
+    'limits apply --profile paced --dry-run',
     'reset --list',
     'reset --undo 1 --yes',
     'wait --below 80% --timeout 1s',
-    'limits rollback 1',
-    'db verify',
+    'token revoke nobody --yes',
+    'alerts silence --off',
+    'db verify --repair',
     'db prune --before 2025-01 --dry-run',
   ])('%s says so and creates none: exit 4', async (line) => {
     const { code, stdout, stderr } = await cli.run(line.split(' '));
@@ -36,12 +38,11 @@ describe('without a database in the default place', () => {
     expect(readdirSync(cli.home)).toEqual([]);
   });
 
-  it.each(['status', 'limits', 'limits set hourly=2800', 'monitor --once'])(
-    '%s creates it',
-    async (line) => {
-      const { code, stderr } = await cli.run(line.split(' '));
-      expect(code).toBe(0);
-      expect(stderr).toContain(`created the database ${cli.database}`);
-    },
-  );
+  it.each(['serve', 'gateway'])('%s creates it', async (command) => {
+    const running = startCli(cli, [command, '--port', '0', '--json']);
+    await running.prints('stderr', `created the database ${cli.database}`);
+    await running.prints('stdout', /\n/);
+    running.child.kill('SIGTERM');
+    expect((await running.done).code).toBe(0);
+  });
 });

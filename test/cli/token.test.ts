@@ -161,12 +161,17 @@ describe('token list', () => {
   });
 
   it('says how to make the first', async () => {
+    await cli.run(['status']);
     expect((await cli.run(['token', 'list'])).stdout).toMatch(/tokenctl token create --name/);
     expect(await listed()).toEqual([]);
   });
 });
 
 describe('wrong usage exits 2 and makes no token', () => {
+  beforeEach(async () => {
+    await cli.run(['status']);
+  });
+
   it.each([
     [['create'], /--name/],
     [['create', '--name', ' '], /--name: is empty/],

@@ -29,7 +29,6 @@ export async function verify(
   const { output } = context;
   const differences = await withApp(context, (app) => app.verify({ repair }), {
     timeoutMs: VERIFY_MS,
-    create: false,
   });
   const clean = differences.length === 0;
   if (output.json)

@@ -31,7 +31,7 @@ export async function explain(context: CommandContext, request: string): Promise
     output.result(explainView(entry, count, limits, receipt, output.screen));
     return EXIT.done;
   };
-  return withApp(context, explained, { create: false });
+  return withApp(context, explained);
 }
 
 function notFound(name: string): TokenctlError {

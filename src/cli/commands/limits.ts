@@ -203,8 +203,6 @@ async function change(
     {
       // The environment may be what is being applied: comparing it with what was before would confuse.
       compareEnvironment: source !== 'environment',
-      // A new database has no revision to go back to.
-      ...(source === 'rollback' ? { create: false } : {}),
     },
   );
   const document = limitsChangeDocument(changed, dryRun);

@@ -55,7 +55,7 @@ export async function log(context: CommandContext, options: LogOptions): Promise
     if (entries.length === 0 && aiType !== null) await noteNearAiTypes(output, app, [aiType]);
     return entries;
   };
-  const entries = await withApp(context, read, { create: false });
+  const entries = await withApp(context, read);
   if (output.json) {
     output.document({ requests: entries.map(requestDocument) } satisfies LogDocument);
   } else if (entries.length === 0) {
@@ -75,7 +75,7 @@ async function follow(context: CommandContext, asked: Asked, intervalMs: number)
   const { LogFollower } = await import('../../ledger/log.ts');
   const follower = new LogFollower(asked.filter);
   const printer = new Printer(context);
-  const kept = new KeptApp(context, { create: false });
+  const kept = new KeptApp(context);
   context.takeInterrupts();
   const { signal, forget } = stopSignal();
   let started = false;

@@ -47,7 +47,7 @@ export async function prune(context: CommandContext, options: PruneOptions): Pro
       }
       return EXIT.done;
     },
-    { timeoutMs: PRUNE_MS, create: false },
+    { timeoutMs: PRUNE_MS },
   );
 }
 

@@ -68,12 +68,12 @@ export async function reset(context: CommandContext, options: ResetOptions): Pro
     }
     return EXIT.done;
   };
-  return withApp(context, run, { create: false });
+  return withApp(context, run);
 }
 
 async function list(context: CommandContext): Promise<number> {
   const { output } = context;
-  const resets = await withApp(context, (app) => app.resets(), { create: false });
+  const resets = await withApp(context, (app) => app.resets());
   if (output.json) output.document({ resets } satisfies ResetsDocument);
   else output.result(resetListView(resets, output.screen));
   return EXIT.done;

@@ -88,20 +88,16 @@ interface Reported {
 async function reportOf(context: CommandContext, options: StatusOptions): Promise<Reported> {
   const request = requestOf(context, options);
   try {
-    return await withApp(
-      context,
-      async (app) => {
-        const shown =
-          !context.output.json && options.format === undefined && options.month === undefined;
-        // Asked for together: the database answers the one while the other is read.
-        const [report, care] = await Promise.all([
-          reportIn(app, request, context),
-          shown ? careOf(app) : null,
-        ]);
-        return { report, care };
-      },
-      forScripts(options) ? { create: false } : {},
-    );
+    return await withApp(context, async (app) => {
+      const shown =
+        !context.output.json && options.format === undefined && options.month === undefined;
+      // Asked for together: the database answers the one while the other is read.
+      const [report, care] = await Promise.all([
+        reportIn(app, request, context),
+        shown ? careOf(app) : null,
+      ]);
+      return { report, care };
+    });
   } catch (error) {
     if (!(error instanceof TokenctlError) || error.code !== 'ledger_unavailable') throw error;
     const { code, message, fix } = error;
@@ -131,11 +127,6 @@ async function careOf(app: App): Promise<AlertCare | null> {
     if (error instanceof TokenctlError) return null;
     throw error;
   }
-}
-
-/** What a script asks of a database that was just created would be answered "ok": it is not created. */
-function forScripts({ nagios, exitCode, format }: StatusOptions): boolean {
-  return nagios === true || exitCode === true || format !== undefined;
 }
 
 function requestOf({ runtime }: CommandContext, { aiType, month }: StatusOptions): StatusRequest {

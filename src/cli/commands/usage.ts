@@ -30,7 +30,7 @@ export async function usage(context: CommandContext, options: UsageOptions): Pro
     throw invalidInput('--csv', 'can not be used with --json', 'leave one of them out');
   }
   const query = queryOf(context, options);
-  const report = await withApp(context, (app) => reportIn(app, query, context), { create: false });
+  const report = await withApp(context, (app) => reportIn(app, query, context));
   if (output.json) output.document(report);
   else if (options.csv === true) output.result(usageCsv(report));
   else output.result(usageView(report, output.screen));

@@ -42,7 +42,7 @@ export async function wait(context: CommandContext, options: WaitOptions): Promi
   const lookAt = conditionOf(options);
   const timeout = options.timeout ?? DEFAULT_TIMEOUT;
   const timeoutMs = parseDuration('--timeout', timeout, LONGEST_TIMEOUT);
-  const kept = new KeptApp(context, { create: false });
+  const kept = new KeptApp(context);
   const progress = (text: string): void => {
     output.progress(text === '' ? '' : `waiting: ${text}`);
   };

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { AI_TYPE, examples, OTLP, type Does } from './shared.ts';
+import { AI_TYPE, CREATES, examples, OTLP, type Does } from './shared.ts';
 
 /** The flags that are the gateway's alone, wherever it runs. */
 export function addGatewayFlags(command: Command): Command {
@@ -54,8 +54,10 @@ export function addGateway(program: Command, does: Does): void {
       ),
     )
     .action(
-      does(async (context, options) =>
-        (await import('../commands/gateway.ts')).gateway(context, options),
+      does(
+        async (context, options) =>
+          (await import('../commands/gateway.ts')).gateway(context, options),
+        CREATES,
       ),
     );
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { examples, type Does } from './shared.ts';
+import { CREATES, examples, type Does } from './shared.ts';
 
 export function addImport(program: Command, does: Does): void {
   program
@@ -22,8 +22,10 @@ export function addImport(program: Command, does: Does): void {
         '\nTimes without an offset are UTC. The whole file is checked first: one wrong\nline, and nothing is imported.',
     )
     .action(
-      does(async (context, file, options) =>
-        (await import('../commands/import.ts')).importFile(context, file, options),
+      does(
+        async (context, file, options) =>
+          (await import('../commands/import.ts')).importFile(context, file, options),
+        CREATES,
       ),
     );
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { byItself, DRY_RUN, REASON, examples, type Does } from './shared.ts';
+import { byItself, CREATES_UNLESS_DRY, DRY_RUN, REASON, examples, type Does } from './shared.ts';
 
 export function addLimits(program: Command, does: Does): void {
   const limits = program
@@ -42,8 +42,10 @@ export function addLimits(program: Command, does: Does): void {
       ) + KEYS,
     )
     .action(
-      does(async (context, assignments, options) =>
-        (await import('../commands/limits.ts')).setLimits(context, assignments, options),
+      does(
+        async (context, assignments, options) =>
+          (await import('../commands/limits.ts')).setLimits(context, assignments, options),
+        CREATES_UNLESS_DRY,
       ),
     );
 
@@ -91,8 +93,10 @@ export function addLimits(program: Command, does: Does): void {
       ) + LIMITS_FILE,
     )
     .action(
-      does(async (context, options) =>
-        (await import('../commands/limits.ts')).applyLimits(context, options),
+      does(
+        async (context, options) =>
+          (await import('../commands/limits.ts')).applyLimits(context, options),
+        CREATES_UNLESS_DRY,
       ),
     );
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { examples, type Does } from './shared.ts';
+import { CREATES, examples, type Does } from './shared.ts';
 
 export function addMonitor(program: Command, does: Does): void {
   program
@@ -25,8 +25,10 @@ export function addMonitor(program: Command, does: Does): void {
         CARE,
     )
     .action(
-      does(async (context, options) =>
-        (await import('../commands/monitor.ts')).monitor(context, options),
+      does(
+        async (context, options) =>
+          (await import('../commands/monitor.ts')).monitor(context, options),
+        CREATES,
       ),
     );
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { addGatewayFlags } from './gateway.ts';
-import { examples, OTLP, type Does } from './shared.ts';
+import { CREATES, examples, OTLP, type Does } from './shared.ts';
 
 export function addServe(program: Command, does: Does): void {
   const serve = program
@@ -39,8 +39,9 @@ export function addServe(program: Command, does: Does): void {
         '\nReads from this machine need no token; what reserves or changes something does.\nhttp://localhost:4000/openapi.json describes every path.',
     )
     .action(
-      does(async (context, options) =>
-        (await import('../commands/serve.ts')).serve(context, options),
+      does(
+        async (context, options) => (await import('../commands/serve.ts')).serve(context, options),
+        CREATES,
       ),
     );
 }

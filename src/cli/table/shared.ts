@@ -3,10 +3,23 @@ import type { CommandContext } from '../context.ts';
 
 /** What the entries of the command table share. */
 
-/** Makes a command's action: the arguments as commander gives them, then what the command does. */
+/**
+ * Makes a command's action: the arguments as commander gives them, then what the command does. Without
+ * `mayCreate` a database that is missing is told.
+ */
 export type Does = (
   load: (context: CommandContext, ...args: never[]) => Promise<number>,
+  mayCreate?: MayCreate,
 ) => (...given: unknown[]) => Promise<void>;
+
+/**
+ * Whether a command with these options may create the default database: where it writes the first thing
+ * or starts a service. One that was just created would look healthy where only the environment is wrong.
+ */
+export type MayCreate = (options: Readonly<Record<string, unknown>>) => boolean;
+
+export const CREATES: MayCreate = () => true;
+export const CREATES_UNLESS_DRY: MayCreate = ({ dryRun }) => dryRun !== true;
 
 /** The shells that can be completed in. */
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;

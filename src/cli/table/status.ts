@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import { AI_TYPE, examples, type Does } from './shared.ts';
+import { AI_TYPE, examples, type Does, type MayCreate } from './shared.ts';
 
 export function addStatus(program: Command, does: Does): void {
   program
@@ -30,8 +30,14 @@ export function addStatus(program: Command, does: Does): void {
       ),
     )
     .action(
-      does(async (context, options) =>
-        (await import('../commands/status.ts')).status(context, options),
+      does(
+        async (context, options) =>
+          (await import('../commands/status.ts')).status(context, options),
+        creates,
       ),
     );
 }
+
+/** The first look at a new budget; what a script asks would be answered from an empty one. */
+const creates: MayCreate = ({ exitCode, nagios, format }) =>
+  exitCode === undefined && nagios === undefined && format === undefined;

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { DRY_RUN, examples, type Does } from './shared.ts';
+import { CREATES, DRY_RUN, examples, type Does } from './shared.ts';
 
 export function addToken(program: Command, does: Does): void {
   const token = program
@@ -31,8 +31,10 @@ export function addToken(program: Command, does: Does): void {
       ) + '\nStandard output holds the token alone; what it may do is said on standard error.',
     )
     .action(
-      does(async (context, options) =>
-        (await import('../commands/token.ts')).createToken(context, options),
+      does(
+        async (context, options) =>
+          (await import('../commands/token.ts')).createToken(context, options),
+        CREATES,
       ),
     );
   token
