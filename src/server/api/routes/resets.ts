@@ -30,7 +30,8 @@ const reset = operation({
   },
   answer: async ({ body, caller, services: { app } }) => {
     const { window, toTokens, reason, dryRun } = body;
-    const aiTypes = [...new Set(body.aiTypes.map((name) => parseAiType(name, 'aiTypes')))];
+    // To the ledger no name is everybody; who calls over HTTP says that by leaving them out.
+    const aiTypes = [...new Set(body.aiTypes?.map((name) => parseAiType(name, 'aiTypes')))];
     if (toTokens > 0 && aiTypes.length !== 1) {
       throw invalidInput('toTokens', 'is for exactly one AI type', 'name it in aiTypes');
     }

@@ -64,9 +64,12 @@ export const resetSchema = named(
   z.strictObject({
     aiTypes: z
       .array(aiTypeField)
+      .min(1, 'names nobody: name at least one AI type, or leave it out for everybody’s usage')
       .max(100)
-      .default([])
-      .describe('Whose usage is lowered, at most 100; everybody’s where it is left out.'),
+      .optional()
+      .describe(
+        'Whose usage is lowered, 1 to 100; everybody’s where it is left out. An empty list is refused: it could be meant as nobody’s.',
+      ),
     window: z
       .enum(['month', 'day', 'hour', 'all'])
       .default('all')
