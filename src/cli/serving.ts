@@ -62,17 +62,32 @@ export async function aborted(signal: AbortSignal): Promise<void> {
   await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
 }
 
-/** A database that does not answer now is asked again by each call. Whether it answered. */
-export async function sayIfLost(context: CommandContext, app: App): Promise<boolean> {
+/**
+ * Says when the database does not answer, now and later, and when it answers again: callers may be
+ * strangers, who are told no more than that. Each call asks it again. Whether it answers now.
+ */
+export async function sayWhenLost(context: CommandContext, app: App): Promise<boolean> {
   const { output } = context;
+  const lost = (why: string): void =>
+    output.warn(`${why}; calls are answered with 503 until it does`);
+  const answers = await answersNow(context, app, lost);
+  app.ledger.watchReach({ lost, answersAgain: () => output.warn('the database answers again') });
+  return answers;
+}
+
+async function answersNow(
+  context: CommandContext,
+  app: App,
+  lost: (why: string) => void,
+): Promise<boolean> {
   const { wanted } = await targetOf(context);
   try {
     await app.limits();
-    if (wanted !== null) await warnOfDrift(output, app, wanted);
+    if (wanted !== null) await warnOfDrift(context.output, app, wanted);
     return true;
   } catch (error) {
     if (!(error instanceof TokenctlError) || error.code !== 'ledger_unavailable') throw error;
-    output.warn(`${error.message}; calls are answered with 503 until it does`);
+    lost(error.message);
     return false;
   }
 }

@@ -9,8 +9,9 @@ import { BatchCounters } from './counters.ts';
 import type { SeenDenials } from './denials.ts';
 import { limitsReader } from './limits-in-force.ts';
 import type { LedgerObserver } from './observer.ts';
-import type { Connection, Operations } from './port.ts';
+import type { Connection, FailureKind, Mode, Operations } from './port.ts';
 import { BoundedQueue, type Waiting } from './queue.ts';
+import { Reach, type ReachWatcher } from './reach.ts';
 import { applyDue, readSnapshot, type Snapshot, type SnapshotRequest } from './snapshot.ts';
 import { step, type Step } from './steps.ts';
 
@@ -24,6 +25,8 @@ export interface LedgerOptions {
 /** What a ledger that its owner has closed refuses with. */
 export const CLOSED = 'this ledger was closed';
 const REOPEN = 'open it again';
+/** What shows why the database does not answer. */
+const LOOK = 'tokenctl db info';
 /** Commands in one transaction, at most. */
 const BATCH_SIZE = 256;
 /** Of which reserves always get this many, so that a flood of settles can't starve them. */
@@ -56,6 +59,7 @@ export class Ledger {
   #draining: Promise<void> | null = null;
   #closed = false;
   #observer: LedgerObserver | null = null;
+  readonly #reach = new Reach();
 
   constructor({ connection, runtime, timeoutMs = 5_000 }: LedgerOptions) {
     this.#connection = connection;
@@ -70,6 +74,11 @@ export class Ledger {
   /** Tells this observer of what is answered from now on; there is one at most. */
   observe(observer: LedgerObserver): void {
     this.#observer = observer;
+  }
+
+  /** Tells this watcher when the database stops answering, and when it answers again; there is one at most. */
+  watchReach(watcher: ReachWatcher): void {
+    this.#reach.watch(watcher);
   }
 
   /**
@@ -251,6 +260,7 @@ export class Ledger {
     );
     this.#seenDenials = seenDenials;
     this.#lastCommitMs = this.#runtime.monotonicMs();
+    this.#reach.answered('write');
     this.#observer?.committed(batch.length);
     const locked: Waiting[] = [];
     for (const [index, waiting] of batch.entries()) {
@@ -316,29 +326,29 @@ export class Ledger {
   }
 
   #refuseLateOne(waiting: Waiting, cause: unknown): void {
-    const busy = cause !== null && this.#connection.classify(cause) === 'busy';
+    const kind = cause === null ? 'lost' : this.#connection.classify(cause);
     const forMs = `for ${String(this.#timeoutMs)} ms`;
-    this.#refuse(
+    this.#refuseLost(
       waiting,
-      'ledger_unavailable',
-      busy
+      kind,
+      kind === 'busy'
         ? `the ledger (${this.#connection.location}) stayed locked ${forMs}`
         : `the ledger (${this.#connection.location}) could not be reached ${forMs}${this.#because(cause)}`,
-      'tokenctl db info',
     );
   }
 
-  #fail(waiting: Waiting, error: unknown, kind: string): void {
+  #fail(waiting: Waiting, error: unknown, kind: FailureKind): void {
     if (kind === 'content') {
       waiting.reject(error);
       return;
     }
-    this.#refuse(
-      waiting,
-      'ledger_unavailable',
-      `the ledger (${this.#connection.location}) can't be used${this.#because(error)}`,
-      'tokenctl db info',
-    );
+    const where = this.#connection.location;
+    this.#refuseLost(waiting, kind, `the ledger (${where}) can't be used${this.#because(error)}`);
+  }
+
+  #refuseLost(waiting: Waiting, kind: FailureKind, message: string): void {
+    this.#reach.failed('write', kind, message);
+    this.#refuse(waiting, 'ledger_unavailable', message, LOOK);
   }
 
   #refuse(
@@ -384,7 +394,7 @@ export class Ledger {
     }
   }
 
-  async #attempt<T>(mode: 'read' | 'write', work: (ops: Operations) => Step<T>): Promise<T> {
+  async #attempt<T>(mode: Mode, work: (ops: Operations) => Step<T>): Promise<T> {
     if (this.#closed) {
       throw new TokenctlError('ledger_unavailable', CLOSED, { fix: REOPEN });
     }
@@ -392,21 +402,25 @@ export class Ledger {
     const deadlineMs = startMs + this.#timeoutMs;
     for (let failures = 0; ; failures += 1) {
       try {
-        return await this.#connection.transaction(mode, work);
+        const done = await this.#connection.transaction(mode, work);
+        this.#reach.answered(mode);
+        return done;
       } catch (error) {
-        if (error instanceof TokenctlError) throw error;
+        if (error instanceof TokenctlError) {
+          this.#reach.refused(error);
+          throw error;
+        }
         const kind = this.#connection.classify(error);
         if (kind === 'content') throw error;
         // A lost change may have been made, so it is not made again; a lost read is tried once more.
         const givenUp = kind === 'lost' && (mode === 'write' || failures > 0);
         if (kind === 'unusable' || givenUp || this.#runtime.monotonicMs() >= deadlineMs) {
-          throw new TokenctlError(
-            'ledger_unavailable',
+          const message =
             kind === 'busy'
               ? `the ledger (${this.#connection.location}) stayed locked for ${String(this.#timeoutMs)} ms`
-              : `the ledger (${this.#connection.location}) can't be ${kind === 'lost' ? 'reached' : 'used'}${this.#because(error)}`,
-            { cause: error, fix: 'tokenctl db info' },
-          );
+              : `the ledger (${this.#connection.location}) can't be ${kind === 'lost' ? 'reached' : 'used'}${this.#because(error)}`;
+          this.#reach.failed(mode, kind, message);
+          throw new TokenctlError('ledger_unavailable', message, { cause: error, fix: LOOK });
         }
         if (kind === 'lost') await this.#runtime.sleep(this.#reconnectPauseMs(failures));
         else await this.#awaitLock(this.#runtime.monotonicMs() - startMs);

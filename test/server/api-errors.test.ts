@@ -188,7 +188,11 @@ it('while the database is lost, calls are answered with 503; then it serves agai
   proxy.mode = 'refuses';
   const api = await startApi(proxy.target.url);
   await api.prints('stderr', /calls are answered with 503 until it does/);
+  const { host, pathname } = new URL(proxy.target.url);
   const lost = async () => {
+    const open = JSON.stringify((await ask(api.url, '/readyz')).body);
+    expect(open).toContain('the database does not answer');
+    for (const where of [host, pathname.slice(1)]) expect(open).not.toContain(where);
     for (const [path, sent] of [
       ['/readyz', {}],
       ['/api/token-usage/summary', {}],
@@ -212,6 +216,16 @@ it('while the database is lost, calls are answered with 503; then it serves agai
   await lost();
   proxy.mode = 'passes';
   expect((await ask(api.url, '/readyz')).status).toBe(200);
+  // Why is said where the operator looks: once when it begins, once when it is over.
+  api.child.kill('SIGTERM');
+  const { stderr } = await api.done;
+  const told = stderr.split('\n').filter((line) => /answer/.test(line));
+  expect(told).toEqual([
+    expect.stringMatching(`${host}.*calls are answered with 503 until it does`),
+    'tokenctl: warning: the database answers again',
+    expect.stringMatching(`${host}.*calls are answered with 503 until it does`),
+    'tokenctl: warning: the database answers again',
+  ]);
 }, 120_000);
 
 describe('tokenctl serve', () => {

@@ -5,7 +5,7 @@ import { configOf, withApp, type CommandContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
 import { gatewaySettings, type GatewayFlags } from '../gateway/flags.ts';
 import { RunningGateway } from '../gateway/running.ts';
-import { aborted, drain, sayIfLost, servingGuard } from '../serving.ts';
+import { aborted, drain, sayWhenLost, servingGuard } from '../serving.ts';
 import { startTelemetry, telemetrySettings } from '../telemetry.ts';
 import { startedLine, type GatewayDocument } from '../views/gateway.ts';
 
@@ -21,7 +21,7 @@ export async function gateway(context: CommandContext, flags: GatewayFlags): Pro
   return withApp(
     context,
     async (app) => {
-      await sayIfLost(context, app);
+      await sayWhenLost(context, app);
       const tokens = new AccessTokens(app.ledger, runtime);
       const guard = servingGuard(context, app, estimator, 'gateway');
       const telemetry = await startTelemetry(context, sending, app);

@@ -18,7 +18,7 @@ import {
   type ServeSettings,
 } from '../serve/flags.ts';
 import { ServeSupervision } from '../serve/supervision.ts';
-import { aborted, drain, sayIfLost, servingGuard } from '../serving.ts';
+import { aborted, drain, sayWhenLost, servingGuard } from '../serving.ts';
 import { startTelemetry, telemetrySettings } from '../telemetry.ts';
 import { requestLine, servingLines, type ServeDocument } from '../views/serve.ts';
 
@@ -40,7 +40,7 @@ export async function serve(context: CommandContext, flags: ServeFlags): Promise
   return withApp(
     context,
     async (app) => {
-      const answers = await sayIfLost(context, app);
+      const answers = await sayWhenLost(context, app);
       if (!settings.local && answers) await requireToken(context, settings, app);
       const tokens = new AccessTokens(app.ledger, runtime);
       const guardOf = (requestType: string): Guard =>

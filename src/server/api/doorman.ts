@@ -5,7 +5,7 @@ import type { Access as TokenAccess, AccessTokens, Caller } from '../access.ts';
 import { findStranger, hostnameOf } from '../strangers.ts';
 import { FailedCalls } from './failures.ts';
 import type { Access } from './operation.ts';
-import { Problem } from './problem.ts';
+import { lostLedger, Problem } from './problem.ts';
 
 export interface DoormanOptions {
   readonly tokens: AccessTokens;
@@ -64,11 +64,7 @@ export class Doorman {
     if (checked.granted) return checked.caller;
     switch (checked.reason) {
       case 'unavailable':
-        throw new Problem(
-          'ledger_unavailable',
-          "the token can't be checked: the ledger does not answer",
-          { fix: 'tokenctl db info', retryAfterS: 2 },
-        );
+        throw lostLedger("the token can't be checked: the ledger does not answer");
       case 'scope':
         throw new Problem('forbidden', `the token lacks the scope ${SCOPES[access].join(' or ')}`, {
           field: 'authorization',

@@ -98,6 +98,11 @@ export class Problem extends Error {
   }
 }
 
+/** For those who are told no more than that: strangers. The server's standard error says why. */
+export function lostLedger(detail: string): Problem {
+  return new Problem('ledger_unavailable', detail, { retryAfterS: LEDGER_RETRY_S });
+}
+
 /** Any error as the problem that is answered; a defect says nothing of itself. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;

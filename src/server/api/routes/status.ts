@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { TokenctlError } from '../../../budget/errors.ts';
 import { timeField } from '../fields.ts';
 import { named, ok, operation, type Answer } from '../operation.ts';
+import { lostLedger } from '../problem.ts';
 import { openApiText } from '../../../platform/package-files.ts';
 
 /** How the budget and the server are. */
@@ -55,10 +57,16 @@ const ready = operation({
       ),
     },
   },
-  problems: { 503: 'The database does not answer.' },
+  problems: { 503: 'The database does not answer; the server’s standard error says why.' },
   answer: async ({ services }) => {
-    const { report } = await services.reads.read();
-    return ok({ status: 'ready', time: report.time });
+    try {
+      const { report } = await services.reads.read();
+      return ok({ status: 'ready', time: report.time });
+    } catch (error) {
+      // Anybody may ask, so it does not say where the database is.
+      if (error instanceof TokenctlError) throw lostLedger('the database does not answer');
+      throw error;
+    }
   },
 });
 
