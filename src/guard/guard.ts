@@ -10,6 +10,7 @@ import {
   checkAiType,
   checkEstimate,
   checkName,
+  checkToldName,
   checkUsage,
   errorText,
   type ReserveRequest,
@@ -104,8 +105,8 @@ export class Guard {
       kind: 'settle',
       ...{ id, aiTypes },
       usage: checked,
-      model: checkName('usage.model', usage.model),
-      stopReason: checkName('usage.stopReason', usage.stopReason),
+      model: checkToldName('usage.model', usage.model),
+      stopReason: checkToldName('usage.stopReason', usage.stopReason),
       errorMessage: errorText(usage.error),
     });
   }

@@ -2,6 +2,7 @@ import { parseAiType } from '../budget/ai-type.ts';
 import { invalidInput } from '../budget/errors.ts';
 import { estimateInput, type EstimatorName } from '../budget/estimate.ts';
 import type { PromptContent } from '../budget/prompt-content.ts';
+import { storable, storageProblem } from '../budget/storable.ts';
 import { MAX_TOKENS, requireCount } from '../budget/tokens.ts';
 import type { Estimate } from '../budget/verdict.ts';
 import type { SettledUsage } from '../ledger/commands.ts';
@@ -130,14 +131,31 @@ export function checkUsage(usage: Usage, cacheReadPercent: number): SettledUsage
   return { tokensIn, tokensOut, cacheCreationTokens, cacheReadTokens };
 }
 
-/** A name for the log: bounded, and without what a database can't store. @throws invalid_input */
+/** A name that the caller gave. @throws invalid_input */
 export function checkName(field: string, value: unknown): string | null {
+  const name = boundedName(field, value);
+  const problem = name === null ? null : storageProblem(name);
+  if (problem !== null) throw invalidInput(field, problem, 'leave it out');
+  return name;
+}
+
+/**
+ * A name of the provider's, in the usage of a call. That call was made and must be charged by what it used,
+ * so what a database can't keep is replaced.
+ * @throws invalid_input
+ */
+export function checkToldName(field: string, value: unknown): string | null {
+  const name = boundedName(field, value);
+  return name === null ? null : storable(name);
+}
+
+function boundedName(field: string, value: unknown): string | null {
   if (value === undefined || value === null) return null;
   if (typeof value !== 'string') throw invalidInput(field, 'must be text');
   if (value.length === 0 || value.length > NAME_LENGTH_MOST) {
     throw invalidInput(field, `must have 1 to ${String(NAME_LENGTH_MOST)} characters`);
   }
-  return storable(value);
+  return value;
 }
 
 /** A name that someone else gave, as the log takes it: null where it is empty, and cut where it is long. */
@@ -155,9 +173,4 @@ export function errorText(error: unknown): string | null {
 
 function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== '';
-}
-
-/** Neither database takes NUL, nor half of a surrogate pair. */
-function storable(text: string): string {
-  return text.toWellFormed().replaceAll('\0', '�');
 }

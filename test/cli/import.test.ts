@@ -89,6 +89,19 @@ describe('a usage log', () => {
     ]);
   });
 
+  it('is refused by line and column where a database could not keep its text', async () => {
+    const csv =
+      'timestamp,input,output,model\n2026-01-02 03:04:05,10,2,m\n2026-01-02 03:04:05,10,2,a\0b\n';
+    await expect(read(csv, 'csv')).rejects.toThrow(
+      'test: 1 line is wrong, nothing was imported\n  line 3: model: has a NUL character',
+    );
+    const jsonl =
+      '{"timestamp":1767323045,"input":10,"output":2,"request_id":"\\ud800","model":"a\\u0000b"}';
+    await expect(read(jsonl, 'jsonl')).rejects.toThrow(
+      /line 1: model: has a NUL .*\n {2}line 1: request_id: has half of a surrogate pair/,
+    );
+  });
+
   it('is refused where it is not read to its end', async () => {
     const failing = new Readable({
       read() {

@@ -38,7 +38,10 @@ interface Node {
   readonly [key: string]: unknown;
 }
 
-/** Values that a schema takes. */
+/** Text that JSON can say and no database keeps. */
+const odd = fc.constantFrom('a\0b', '\0', '\ud800', 'a\udfffb', '\udc00\ud800');
+
+/** Values that a schema takes, and text that it must not. */
 function fitting(schema: Node): fc.Arbitrary<unknown> {
   const { $ref, type, properties, items } = schema;
   if (typeof $ref === 'string') {
@@ -68,9 +71,15 @@ function fitting(schema: Node): fc.Arbitrary<unknown> {
       });
     }
     case 'string':
+      if (schema['pattern'] !== undefined) {
+        const matching = fc.stringMatching(new RegExp(schema['pattern'] as string));
+        const usual = fc.constantFrom('imperium', 'guardian');
+        return fc.oneof({ arbitrary: usual, weight: 4 }, { arbitrary: matching, weight: 1 }, odd);
+      }
       return fc.oneof(
         fc.constantFrom('imperium', 'guardian', '15%', 'off', 'a test', 'x'),
         fc.string({ minLength: 1, maxLength: 30 }),
+        odd,
       );
     default:
       return fc.jsonValue();
@@ -82,7 +91,9 @@ const HOSTILE = [
   '%2e%2e%2f',
   '..%5c',
   '%00',
+  'a%00b',
   '%ff',
+  '%ed%a0%80',
   '%0d%0aset-cookie:%20a=b',
   '__proto__',
   'constructor',
@@ -100,6 +111,18 @@ const segment = fc.oneof(
   fc.constantFrom('imperium', '1', '01a20e10-ded8-750e-8598-44e049e8071a', ...HOSTILE),
   fc.string({ maxLength: 20 }).map(encodeURIComponent),
 );
+
+/** Values for parameters that the operation has. */
+function queryOf(names: readonly string[]): fc.Arbitrary<string> {
+  const value = fc.oneof(
+    segment,
+    fc.constantFrom('1', '1d', '2026-01-01', '2026-01', 'day', 'model', 'used', '1e999'),
+    fc.constantFrom('%00', 'a%00b', '%ed%a0%80'),
+  );
+  return fc
+    .array(fc.tuple(fc.constantFrom(...names, 'x'), value), { minLength: 1, maxLength: 2 })
+    .map((pairs) => `?${pairs.map(([name, text]) => `${name}=${text}`).join('&')}`);
+}
 
 const headerValue = fc
   .string({ maxLength: 60 })
@@ -143,9 +166,10 @@ function replaced(value: unknown, other: unknown, at: number): unknown {
 /** Every method of every path of the document, and others. */
 function requestsOf({ token, badTokens }: FuzzOptions): fc.Arbitrary<FuzzRequest> {
   const known = Object.entries(OPENAPI.paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, { requestBody }]) => ({
+    Object.entries(methods).map(([method, { requestBody, parameters = [] }]) => ({
       path,
       method: method.toUpperCase(),
+      query: parameters.filter((each) => each.in === 'query').map(({ name }) => name),
       schema: requestBody?.content['application/json']?.schema as Node | undefined,
     })),
   );
@@ -169,7 +193,7 @@ function requestsOf({ token, badTokens }: FuzzOptions): fc.Arbitrary<FuzzRequest
       { arbitrary: headerValue, weight: 1 },
     ),
   );
-  return fc.constantFrom(...known).chain(({ path, method, schema }) =>
+  return fc.constantFrom(...known).chain(({ path, method, query, schema }) =>
     fc
       .record({
         method: fc.oneof(
@@ -184,6 +208,7 @@ function requestsOf({ token, badTokens }: FuzzOptions): fc.Arbitrary<FuzzRequest
           { arbitrary: fc.constant(''), weight: 8 },
           { arbitrary: segment.map((text) => `?${text}=1`), weight: 1 },
           { arbitrary: segment.map((text) => `/${text}`), weight: 1 },
+          { arbitrary: queryOf(query), weight: query.length === 0 ? 0 : 16 },
         ),
         headers,
         body: bodyFor(schema),

@@ -61,6 +61,13 @@ describe('a reserve that makes no sense is refused, and changes nothing', () => 
     ['a long requestId', 'requestId', { aiType: 'a', estimate, requestId: 'r'.repeat(201) }],
     ['a key that is no text', 'idempotencyKey', { aiType: 'a', estimate, idempotencyKey: 5 }],
     ['a model that is no text', 'model', { aiType: 'a', estimate, model: {} }],
+    ['a requestId with a NUL', 'requestId', { aiType: 'a', estimate, requestId: 'a\0b' }],
+    [
+      'a key that is half a pair',
+      'idempotencyKey',
+      { aiType: 'a', estimate, idempotencyKey: '\ud800' },
+    ],
+    ['a model with a NUL', 'model', { aiType: 'a', estimate, model: 'a\0b' }],
     ['a TTL of nothing', 'ttlSeconds', { aiType: 'a', estimate, ttlSeconds: 0 }],
     ['a TTL of half a second', 'ttlSeconds', { aiType: 'a', estimate, ttlSeconds: 0.5 }],
     ['a TTL of more than 31 days', 'ttlSeconds', { aiType: 'a', estimate, ttlSeconds: 2_678_401 }],
@@ -144,19 +151,15 @@ describe('an id', () => {
 });
 
 describe('text for the log', () => {
-  it('is stored without what a database cannot hold', async () => {
-    const verdict = await budget.guard.reserve({
-      ...tokens(1),
-      model: 'a\0b',
-      requestId: 'half \ud800 pair',
-    });
-    await budget.guard.release(idOf(verdict), { error: new Error('x\0y') });
+  it('of a call that was made is stored without what a database cannot hold', async () => {
+    const used = { inputTokens: 1, outputTokens: 1, model: 'a\0b', stopReason: 'half \ud800 pair' };
+    await budget.guard.settle(id, { ...used, error: new Error('x\0y') });
     const rows = await sql(
       budget.target,
-      "SELECT model_used, request_id, error_message FROM token_usage_logs WHERE state = 'released'",
+      'SELECT model_used, stop_reason, error_message FROM token_usage_logs',
     );
     expect(rows).toEqual([
-      { model_used: 'a\ufffdb', request_id: 'half \ufffd pair', error_message: 'x\ufffdy' },
+      { model_used: 'a\ufffdb', stop_reason: 'half \ufffd pair', error_message: 'x\ufffdy' },
     ]);
   });
 

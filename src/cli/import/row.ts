@@ -1,5 +1,6 @@
 import { parseAiType } from '../../budget/ai-type.ts';
 import { TokenctlError } from '../../budget/errors.ts';
+import { storageProblem } from '../../budget/storable.ts';
 import { parseCount } from '../../budget/tokens.ts';
 import type { ImportRow } from '../../ledger/import.ts';
 import { parseTime } from './time.ts';
@@ -51,14 +52,22 @@ export function readRow(
   if (!TRUE.includes(success) && !FALSE.includes(success)) {
     problems.push(`${name('success')}: ${quoted(success)} is neither true nor false`);
   }
+  const text = (field: 'model' | 'requestId'): string | null => {
+    const given = textOrNull(cell(field));
+    const problem = given === null ? null : storageProblem(given);
+    if (problem !== null) problems.push(`${name(field)}: ${problem}`);
+    return given;
+  };
+  const model = text('model');
+  const requestId = text('requestId');
   if (problems.length > 0 || atMs === null) return problems;
   return {
     aiType,
     atMs,
     inputTokens,
     outputTokens,
-    model: textOrNull(cell('model')),
-    requestId: textOrNull(cell('requestId')),
+    model,
+    requestId,
     success: !FALSE.includes(success),
   };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { storageProblem } from '../../budget/storable.ts';
 import { MAX_TOKENS } from '../../budget/tokens.ts';
 
 /** Fields that several operations have. */
@@ -23,12 +24,16 @@ export function tokensField(about: string, least = 0): z.ZodInt {
     .describe(`${about}, in tokens: ${String(least)} to 10^12.`);
 }
 
-export const reasonField = z
-  .string()
-  .trim()
-  .min(1)
-  .max(500)
-  .describe('Why, for the record: 1 to 500 characters.');
+/** Text that is kept, or looked for among what is kept: both databases must keep it as it is. */
+export function keptText(text: z.ZodString): z.ZodString {
+  return text.refine((given) => storageProblem(given) === null, {
+    error: ({ input }) => storageProblem(String(input)) ?? undefined,
+  });
+}
+
+export const reasonField = keptText(z.string().trim().min(1).max(500)).describe(
+  'Why, for the record: 1 to 500 characters.',
+);
 
 export const dryRunField = z
   .boolean()

@@ -6,6 +6,7 @@ import {
   USAGE_ORDERS,
   usageQuery,
 } from '../../../budget/usage-query.ts';
+import { keptText } from '../fields.ts';
 import { ok, operation } from '../operation.ts';
 
 /** What was used, grouped. */
@@ -18,7 +19,7 @@ const timeField = z
   .regex(TIME, NO_TIME)
   .refine((text) => instantOf(text) !== null, NO_TIME);
 
-const nameField = z.string().min(1).max(200);
+const nameField = keptText(z.string().min(1).max(200));
 
 const query = z.strictObject({
   since: timeField

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { aiTypeField, tokensField } from '../fields.ts';
+import { aiTypeField, keptText, tokensField } from '../fields.ts';
 import { named } from '../operation.ts';
 
 /** What backends send to reserve, settle and release. Names and shapes are those of the library. */
@@ -43,7 +43,7 @@ const estimateField = z
     'What the call may cost. Of a batch each item must fit the limit of a request, their sum the windows. Input and output together are 1 to 10^12 tokens.',
   );
 
-const nameField = (about: string) => z.string().min(1).max(200).describe(`${about}: 1 to 200 characters.`);
+const nameField = (about: string) => keptText(z.string().min(1).max(200)).describe(`${about}: 1 to 200 characters.`);
 
 const asked = {
   aiType: aiTypeField,
@@ -71,9 +71,7 @@ export const reserveSchema = named(
   }),
 );
 
-const errorField = z
-  .string()
-  .max(2_000)
+const errorField = keptText(z.string().max(2_000))
   .nullable()
   .optional()
   .describe('What failed, for the log: at most 2,000 characters.');
@@ -138,10 +136,7 @@ export const reservationParams = z.object({
 });
 
 export const reserveHeaders = z.object({
-  'idempotency-key': z
-    .string()
-    .min(1)
-    .max(200)
+  'idempotency-key': keptText(z.string().min(1).max(200))
     .optional()
     .describe(
       'Binds retries to one admission, as requestId does; 1 to 200 characters. Beside a requestId it must be the same.',
