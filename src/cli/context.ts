@@ -1,5 +1,6 @@
 import type { App } from '../app.ts';
 import { environmentDrift, settingsFromEnvironment } from '../budget/environment-limits.ts';
+import type { Suggest } from '../budget/suggest.ts';
 import { resolveDatabase, type DatabaseTarget } from '../config/database.ts';
 import { loadConfig, type Config } from '../config/file.ts';
 import { readTextFile } from '../platform/files.ts';
@@ -9,9 +10,13 @@ import type { Output } from './output.ts';
 import type { Settings } from '../budget/limits.ts';
 import { fixLine } from './views/text.ts';
 
-export interface GlobalOptions {
+/** The flags that name a database. */
+export interface NamedDatabase {
   readonly database?: string;
   readonly config?: string;
+}
+
+export interface GlobalOptions extends NamedDatabase {
   readonly json?: boolean;
   readonly color: boolean;
   readonly quiet?: boolean;
@@ -28,6 +33,8 @@ export interface CommandContext {
   readonly mayCreate: boolean;
   /** Ctrl-C no longer ends the process at once: the command stops by itself. */
   readonly takeInterrupts: () => void;
+  /** Makes commands work on the database that these flags name. */
+  readonly suggestFor: (named: NamedDatabase) => Suggest;
 }
 
 export interface Target {

@@ -1,9 +1,10 @@
 import { CommanderError, type Command } from 'commander';
 import { closest } from '../budget/closest.ts';
 import { TokenctlError } from '../budget/errors.ts';
+import type { Suggest } from '../budget/suggest.ts';
 import { exitOnInterrupt, systemHost, type Host } from '../platform/process.ts';
 import { systemRuntime, type Runtime } from '../platform/runtime.ts';
-import type { GlobalOptions } from './context.ts';
+import type { GlobalOptions, NamedDatabase } from './context.ts';
 import { EXIT } from './exit-codes.ts';
 import { reportFailure } from './failure.ts';
 import {
@@ -11,7 +12,6 @@ import {
   systemTerminal,
   type Output,
   type OutputOptions,
-  type Suggest,
   type Terminal,
 } from './output.ts';
 import { createProgram } from './program.ts';
@@ -50,9 +50,11 @@ async function run(
   let output: Output = createOutput(terminal, host.environment, flagsOf(args));
   const program = createProgram(
     async (options, mayCreate, action) => {
-      const suggest = suggestions(program, options);
+      const suggestFor = (named: NamedDatabase): Suggest => suggestions(program, named);
+      const suggest = suggestFor(options);
       output = createOutput(terminal, host.environment, outputOptions(options, suggest));
-      exitCode = await action({ output, host, runtime, options, mayCreate, takeInterrupts });
+      const context = { output, host, runtime, options, mayCreate, takeInterrupts, suggestFor };
+      exitCode = await action(context);
     },
     (text) => terminal.stdout.write(text),
   );

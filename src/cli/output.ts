@@ -1,5 +1,6 @@
 import { fstatSync, writeFileSync } from 'node:fs';
 import { Chalk, type ChalkInstance } from 'chalk';
+import { jsonWith, type Suggest } from '../budget/suggest.ts';
 
 /**
  * The terminal: the result goes to standard output, everything else to standard error. What may be
@@ -17,9 +18,6 @@ export interface Symbols {
   /** Bars of a sparkline, from nothing to the peak. */
   readonly heights: string;
 }
-
-/** Rewrites the commands in a text, so that they work for who called this one. */
-export type Suggest = (text: string) => string;
 
 /** What a view needs to know of the place where it is shown. */
 export interface Screen {
@@ -143,13 +141,6 @@ export function createOutput(
   });
   const stderrScreen = screenOf(stderr);
   const { suggest } = options;
-  /** As JSON; what mends something (`fix`) as a screen shows it. */
-  const json = (value: unknown, indent?: number): string =>
-    JSON.stringify(
-      value,
-      (key, each: unknown) => (key === 'fix' && typeof each === 'string' ? suggest(each) : each),
-      indent,
-    );
   // A terminal also shows the ^C that ends it, which must not begin another line.
   const room = stderrScreen.width - '^C'.length - 1;
   const say = (text: string, severity: Severity = 'info'): void =>
@@ -172,8 +163,8 @@ export function createOutput(
       return stdout.closed;
     },
     result: (text, severity = 'info') => stdout.write(linesFor(stdout, text, severity)),
-    document: (value) => stdout.write(`${json(value, 2)}\n`),
-    line: (value) => stdout.write(`${json(value)}\n`),
+    document: (value) => stdout.write(`${jsonWith(suggest, value, 2)}\n`),
+    line: (value) => stdout.write(`${jsonWith(suggest, value)}\n`),
     note: (text) => {
       if (!options.quiet) say(`tokenctl: ${text}`);
     },

@@ -1,13 +1,15 @@
+import { resolve } from 'node:path';
 import type { App } from '../app.ts';
 import { TokenctlError } from '../budget/errors.ts';
 import type { EstimatorName } from '../budget/estimate.ts';
+import type { Suggest } from '../budget/suggest.ts';
 import { Guard } from '../guard/guard.ts';
 import { pause, stopSignal } from '../platform/process.ts';
 import { targetOf, warnOfDrift, type CommandContext } from './context.ts';
 
 /**
- * What the commands that serve have in common: how they ask the ledger, how they begin with a lost
- * database, and how they end.
+ * What the commands that serve have in common: how they ask the ledger, the commands in their answers, a
+ * lost database, and how they end.
  */
 
 interface Server {
@@ -60,6 +62,22 @@ async function stopInTime({ server, drainMs }: Draining, second: AbortSignal): P
 export async function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
   await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+}
+
+/**
+ * For the commands in answers, which are read and pasted elsewhere: as those of this command line, with
+ * whole paths.
+ */
+export async function suggestElsewhere(context: CommandContext): Promise<Suggest> {
+  const { host, options, suggestFor } = context;
+  const { database, config } = options;
+  const { target } = await targetOf(context);
+  return suggestFor({
+    ...(database === undefined
+      ? {}
+      : { database: target.kind === 'sqlite' ? target.location : database }),
+    ...(config === undefined ? {} : { config: resolve(host.directory, config) }),
+  });
 }
 
 /**

@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
+import type { Suggest } from '../budget/suggest.ts';
 import { withoutSecrets } from '../config/database.ts';
-import type { GlobalOptions } from './context.ts';
-import type { Suggest } from './output.ts';
+import type { NamedDatabase } from './context.ts';
 
 /**
  * Gives each command in a text the flags that named the database here, so that it works as it is
  * pasted: `tokenctl db info` → `tokenctl --database b.db db info`. A password is left out.
  */
-export function suggestions(program: Command, { database, config }: GlobalOptions): Suggest {
+export function suggestions(program: Command, { database, config }: NamedDatabase): Suggest {
   const flags = [
     ...(database === undefined ? [] : ['--database', quoted(withoutSecrets(database))]),
     ...(config === undefined ? [] : ['--config', quoted(config)]),

@@ -48,6 +48,8 @@ afterAll(async () => {
 });
 
 const pathOf = (state: State): string => join(folder, `${state}.db`);
+/** How commands begin that work on its database. */
+const commandOf = (state: State): string => `tokenctl --database ${pathOf(state)}`;
 
 async function serve(
   state: State,
@@ -115,7 +117,7 @@ describe('the dashboard', () => {
     expect(denied).toContain('sandbox asked for 5,000 tokens');
     expect(denied).toContain('4 times');
     expect(denied).toContain('can never pass: the limit of a request is 2,000');
-    expect(denied).toContain('tokenctl limits set request=5000');
+    expect(denied).toContain(`${commandOf('normal')} limits set request=5000`);
     expect(wrong).toEqual([]);
   });
 
@@ -154,7 +156,9 @@ describe('the dashboard', () => {
     expect(await page.innerText('#findings')).toContain(
       'requests of 195 to 1,000 tokens can never pass',
     );
-    expect(await page.innerText('#findings code')).toBe('tokenctl limits apply --profile paced');
+    expect(await page.innerText('#findings code')).toBe(
+      `${commandOf('empty')} limits apply --profile paced`,
+    );
     expect(wrong).toEqual([]);
   });
 
@@ -171,7 +175,9 @@ describe('the dashboard', () => {
       const [id] = await withApp(state, async (app) =>
         (await app.alerts()).alerts.map((each) => each.id),
       );
-      expect(await page.innerText('#alerts')).toContain(`tokenctl alerts ack ${id!.slice(-8)}`);
+      expect(await page.innerText('#alerts')).toContain(
+        `${commandOf(state)} alerts ack ${id!.slice(-8)}`,
+      );
       expect(await page.innerText('#alerts')).toContain(
         state === 'emergency' ? 'taken over by maria@ops' : 'open',
       );
@@ -241,7 +247,7 @@ describe('the dashboard', () => {
         'hours',
         'As a table',
         'Denied',
-        'Copy tokenctl limits set request=5000',
+        `Copy ${commandOf('normal')} limits set request=5000`,
         'API',
       ]),
     );
@@ -268,7 +274,7 @@ describe('the dashboard', () => {
     await page.click('#denials .copy');
     await page.locator('#denials').getByText('Copied').waitFor();
     expect(await page.evaluate('navigator.clipboard.readText()')).toBe(
-      'tokenctl limits set request=5000',
+      `${commandOf('normal')} limits set request=5000`,
     );
   });
 

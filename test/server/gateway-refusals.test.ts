@@ -48,6 +48,7 @@ async function impatient(upstreamUrl?: string): Promise<Opened> {
       passUnknown: false,
       mostBodyBytes: 1_000,
       maxWaitMs: 0,
+      suggest: (text) => text,
       warn: () => undefined,
     },
     onServed: () => undefined,

@@ -5,7 +5,7 @@ import { configOf, withApp, type CommandContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
 import { gatewaySettings, type GatewayFlags } from '../gateway/flags.ts';
 import { RunningGateway } from '../gateway/running.ts';
-import { aborted, drain, sayWhenLost, servingGuard } from '../serving.ts';
+import { aborted, drain, sayWhenLost, servingGuard, suggestElsewhere } from '../serving.ts';
 import { startTelemetry, telemetrySettings } from '../telemetry.ts';
 import { startedLine, type GatewayDocument } from '../views/gateway.ts';
 
@@ -25,7 +25,8 @@ export async function gateway(context: CommandContext, flags: GatewayFlags): Pro
       const tokens = new AccessTokens(app.ledger, runtime);
       const guard = servingGuard(context, app, estimator, 'gateway');
       const telemetry = await startTelemetry(context, sending, app);
-      const server = await RunningGateway.start(context, settings, { guard, tokens });
+      const suggest = await suggestElsewhere(context);
+      const server = await RunningGateway.start(context, settings, { guard, tokens, suggest });
       sayStarted(context, { ...server.listening, database: app.location });
       await aborted(first.signal);
       first.forget();

@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts';
 import { tokenState } from '../../budget/access-token.ts';
 import { invalidInput } from '../../budget/errors.ts';
+import type { Suggest } from '../../budget/suggest.ts';
 import type { Guard } from '../../guard/guard.ts';
 import { readTextFile } from '../../platform/files.ts';
 import { stopSignal } from '../../platform/process.ts';
@@ -18,7 +19,7 @@ import {
   type ServeSettings,
 } from '../serve/flags.ts';
 import { ServeSupervision } from '../serve/supervision.ts';
-import { aborted, drain, sayWhenLost, servingGuard } from '../serving.ts';
+import { aborted, drain, sayWhenLost, servingGuard, suggestElsewhere } from '../serving.ts';
 import { startTelemetry, telemetrySettings } from '../telemetry.ts';
 import { requestLine, servingLines, type ServeDocument } from '../views/serve.ts';
 
@@ -48,14 +49,15 @@ export async function serve(context: CommandContext, flags: ServeFlags): Promise
       const supervision = new ServeSupervision(context, app);
       const metrics = new Metrics(app, runtime);
       const telemetry = await startTelemetry(context, sending, app, metrics);
+      const suggest = await suggestElsewhere(context);
       const api = await startApi(context, settings, {
-        ...{ app, tokens, metrics },
+        ...{ app, tokens, metrics, suggest },
         guard: guardOf('api'),
       });
       const gateway =
         beside === null
           ? null
-          : await startBeside(context, beside, { api, tokens, guard: guardOf('gateway') });
+          : await startBeside(context, beside, { api, tokens, suggest, guard: guardOf('gateway') });
       sayStarted(context, {
         ...{ url: api.url, openReads: settings.local, database: app.location },
         gateway: gateway?.listening ?? null,
@@ -95,7 +97,7 @@ async function requireToken(
 function startApi(
   { output, runtime }: CommandContext,
   settings: ServeSettings,
-  parts: Pick<ApiServerOptions, 'app' | 'guard' | 'tokens' | 'metrics'>,
+  parts: Pick<ApiServerOptions, 'app' | 'guard' | 'tokens' | 'metrics' | 'suggest'>,
 ): Promise<ApiServer> {
   return ApiServer.start({
     ...settings,
@@ -117,6 +119,7 @@ interface BesideParts {
   readonly api: ApiServer;
   readonly guard: Guard;
   readonly tokens: AccessTokens;
+  readonly suggest: Suggest;
 }
 
 /** Where it may not listen, the API does not go on without it. */

@@ -1,3 +1,4 @@
+import type { Suggest } from '../../budget/suggest.ts';
 import type { Guard } from '../../guard/guard.ts';
 import type { AccessTokens } from '../../server/access.ts';
 import { callersWithKeys, callersWithTokens } from '../../server/gateway/callers.ts';
@@ -21,6 +22,7 @@ const PAUSE_MS = 600_000;
 interface Parts {
   readonly guard: Guard;
   readonly tokens: AccessTokens;
+  readonly suggest: Suggest;
 }
 
 /** The gateway as a command runs it, listening. */
@@ -39,7 +41,7 @@ export class RunningGateway {
   static async start(
     { output, runtime }: CommandContext,
     settings: GatewaySettings,
-    { guard, tokens }: Parts,
+    { guard, tokens, suggest }: Parts,
   ): Promise<RunningGateway> {
     const { host, port, portFlag, aiType, key, hosts, passUnknown, maxWaitMs } = settings;
     const upstream = new Upstream({
@@ -62,6 +64,7 @@ export class RunningGateway {
         passUnknown,
         mostBodyBytes: MOST_BODY_BYTES,
         maxWaitMs,
+        suggest,
         warn: (message) => output.warn(message),
       },
       onServed: (served, ms) => {

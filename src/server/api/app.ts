@@ -2,8 +2,10 @@ import type { IncomingMessage } from 'node:http';
 import type { HttpBindings } from '@hono/node-server';
 import { Hono, type Context } from 'hono';
 import { z } from 'zod';
+import type { Suggest } from '../../budget/suggest.ts';
+import type { Documents } from './documents.ts';
 import type { Doorman } from './doorman.ts';
-import { etagOf, names } from './etag.ts';
+import { names } from './etag.ts';
 import { checked, hasBody, readJson } from './input.ts';
 import type { Answer, Call, Operation, Services } from './operation.ts';
 import { answerOfProblem, Problem, problemOf } from './problem.ts';
@@ -18,7 +20,11 @@ export interface ApiOptions {
   readonly onError: (error: unknown) => void;
 }
 
-type Env = { Bindings: HttpBindings };
+type Env = {
+  Bindings: HttpBindings;
+  /** For the commands in an answer; unset while it is not known who asks, or everybody may. */
+  Variables: { suggest?: Suggest };
+};
 type Given = Context<Env>;
 /** What an operation's own schemas made of a request. */
 type Input = Pick<Call<never, never, never, never>, 'params' | 'query' | 'headers' | 'body'>;
@@ -65,6 +71,7 @@ async function serve(
   const { incoming } = context.env;
   const { access, params = NOTHING, query = NOTHING, headers, body, polled = false } = operation;
   const caller = await doorman.admit(access, incoming);
+  if (access !== 'open') context.set('suggest', services.documents.suggest);
   const given = {
     params: checked(params, context.req.param(), 'path'),
     query: checked(query, queryOf(context), 'query'),
@@ -84,7 +91,7 @@ async function serve(
         answered,
       )
     : answered());
-  return responseOf(context, answer, polled);
+  return responseOf(context, answer, { polled, documents: services.documents });
 }
 
 async function bodyOf(incoming: IncomingMessage, schema: z.ZodType | undefined): Promise<unknown> {
@@ -111,7 +118,12 @@ function headersOf({ headers }: IncomingMessage, schema: z.ZodObject): object {
   return Object.fromEntries(Object.keys(schema.shape).map((name) => [name, headers[name]]));
 }
 
-function responseOf(context: Given, answer: Answer, polled: boolean): Response {
+interface Rendering {
+  readonly polled: boolean;
+  readonly documents: Documents;
+}
+
+function responseOf(context: Given, answer: Answer, { polled, documents }: Rendering): Response {
   if ('stream' in answer) {
     const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-store' };
     return new Response(answer.stream, { status: 200, headers });
@@ -122,11 +134,11 @@ function responseOf(context: Given, answer: Answer, polled: boolean): Response {
   }
   const { status, body, headers = {} } = answer;
   if (!polled) {
-    const text = JSON.stringify(body);
+    const text = documents.text(body);
     const always = { ...contentHeaders(text), 'cache-control': 'no-store' };
     return new Response(text, { status, headers: { ...always, ...headers } });
   }
-  const { text, etag } = rendered(body);
+  const { text, etag } = documents.rendered(body);
   const cached = { 'cache-control': 'private, no-cache', etag };
   if (names(context.req.header('if-none-match'), etag)) {
     return new Response(null, { status: 304, headers: cached });
@@ -141,24 +153,10 @@ function contentHeaders(text: string): Record<string, string> {
   };
 }
 
-interface Rendered {
-  readonly text: string;
-  readonly etag: string;
-}
-
-/** Documents that several calls share are written once. */
-const RENDERED = new WeakMap<object, Rendered>();
-
-function rendered(body: object): Rendered {
-  const known = RENDERED.get(body) ?? { text: JSON.stringify(body), etag: etagOf(body) };
-  RENDERED.set(body, known);
-  return known;
-}
-
 function refuse(context: Given, problem: Problem): Response {
   const { incoming, outgoing } = context.env;
   const requestId = String(outgoing.getHeader(REQUEST_ID) ?? '');
-  const { status, headers, body } = answerOfProblem(problem, requestId);
+  const { status, headers, body } = answerOfProblem(problem, requestId, context.get('suggest'));
   // What is left of a body that nobody reads must not be taken for the next request.
   if (hasBody(incoming) && !incoming.complete) headers.push('connection', 'close');
   const pairs: [string, string][] = [];

@@ -1,7 +1,7 @@
 import { isoTime } from '../../budget/windows.ts';
 import type { Runtime } from '../../platform/runtime.ts';
 import { later } from '../../platform/timers.ts';
-import { etagOf } from './etag.ts';
+import type { Documents } from './documents.ts';
 import { Problem, problemOf } from './problem.ts';
 import type { StatusReads } from './status-reads.ts';
 
@@ -34,6 +34,7 @@ const ENCODER = new TextEncoder();
  */
 export class Events {
   readonly #reads: StatusReads;
+  readonly #documents: Documents;
   readonly #runtime: Runtime;
   readonly #clients = new Set<Client>();
   #newest: Told | null = null;
@@ -41,8 +42,9 @@ export class Events {
   #looking = false;
   #closed = false;
 
-  constructor(reads: StatusReads, runtime: Runtime) {
+  constructor(reads: StatusReads, documents: Documents, runtime: Runtime) {
     this.#reads = reads;
+    this.#documents = documents;
     this.#runtime = runtime;
   }
 
@@ -115,8 +117,8 @@ export class Events {
     let told: Told;
     try {
       const { report } = await this.#reads.read();
-      const id = etagOf(report);
-      told = { id, bytes: event('status', report, id) };
+      const { text, etag } = this.#documents.rendered(report);
+      told = { id: etag, bytes: encoded('status', text, etag) };
     } catch (error) {
       const { code, message } = problemOf(error);
       const bytes = event('lost', { code, message, time: isoTime(this.#runtime.nowMs()) });
@@ -150,7 +152,11 @@ export class Events {
   }
 }
 
-function event(name: string, data: object, id?: string): Uint8Array {
+function event(name: string, data: object): Uint8Array {
+  return encoded(name, JSON.stringify(data));
+}
+
+function encoded(name: string, data: string, id?: string): Uint8Array {
   const lines = [`event: ${name}`, ...(id === undefined ? [] : [`id: ${id}`])];
-  return ENCODER.encode(`${lines.join('\n')}\ndata: ${JSON.stringify(data)}\n\n`);
+  return ENCODER.encode(`${lines.join('\n')}\ndata: ${data}\n\n`);
 }

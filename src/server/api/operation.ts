@@ -3,6 +3,7 @@ import type { AccessTokens, Caller } from '../access.ts';
 import type { App } from '../../app.ts';
 import type { Guard } from '../../guard/guard.ts';
 import type { Runtime } from '../../platform/runtime.ts';
+import type { Documents } from './documents.ts';
 import type { SharedReads } from './shared-reads.ts';
 import type { StatusReads } from './status-reads.ts';
 import type { Events } from './events.ts';
@@ -27,6 +28,7 @@ export interface Services {
   readonly runtime: Runtime;
   readonly shared: SharedReads;
   readonly reads: StatusReads;
+  readonly documents: Documents;
   readonly events: Events;
   readonly metrics: Metrics;
 }

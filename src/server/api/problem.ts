@@ -1,4 +1,5 @@
 import { TokenctlError, type ErrorCode } from '../../budget/errors.ts';
+import { jsonWith, type Suggest } from '../../budget/suggest.ts';
 import type { ReasonCode, Verdict } from '../../budget/verdict.ts';
 import { denialOf } from '../denial.ts';
 import type { OwnAnswer } from '../listener.ts';
@@ -134,11 +135,18 @@ export function problemOfVerdict(verdict: Verdict, nowMs: number): Problem {
   });
 }
 
-/** @param requestId names the request, for reports of a problem */
-export function answerOfProblem(problem: Problem, requestId: string): OwnAnswer {
+/**
+ * @param requestId names the request, for reports of a problem
+ * @param suggest for its commands; strangers get them as they are
+ */
+export function answerOfProblem(
+  problem: Problem,
+  requestId: string,
+  suggest: Suggest = (text) => text,
+): OwnAnswer {
   const { code, status, message: detail, details } = problem;
   const { field = null, fix = null, retryAfterS = null, headers = {}, verdict } = details;
-  const body = JSON.stringify({
+  const body = jsonWith(suggest, {
     ...{ type: `urn:tokenctl:problem:${code}`, title: PROBLEMS[code][1], status, code, detail },
     ...{ field, fix, requestId },
     ...verdict,

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import type { App } from '../../app.ts';
+import type { Suggest } from '../../budget/suggest.ts';
 import type { Guard } from '../../guard/guard.ts';
 import type { Runtime } from '../../platform/runtime.ts';
 import type { AccessTokens } from '../access.ts';
@@ -8,6 +9,7 @@ import { Listener, type Malformed } from '../listener.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { createApi, REQUEST_ID } from './app.ts';
 import { Doorman } from './doorman.ts';
+import { Documents } from './documents.ts';
 import { Events } from './events.ts';
 import { answerOfProblem, Problem, problemOf } from './problem.ts';
 import { SharedReads } from './shared-reads.ts';
@@ -31,6 +33,8 @@ export interface ApiServerOptions {
   /** How long a client may take to send its headers, and its whole request, in ms. */
   readonly headersMs: number;
   readonly requestMs: number;
+  /** For the commands in answers, but of those to strangers. */
+  readonly suggest: Suggest;
   /** Told of each request that was answered, or given up by its client. */
   readonly onServed: (served: ServedRequest) => void;
   /** Told of a defect. */
@@ -75,9 +79,10 @@ export class ApiServer {
     const { app, guard, tokens, runtime, metrics, local, hosts, onError, onServed } = options;
     const shared = new SharedReads(runtime);
     const reads = new StatusReads(app, shared);
-    const events = new Events(reads, runtime);
+    const documents = new Documents(options.suggest);
+    const events = new Events(reads, documents, runtime);
     const doorman = new Doorman({ tokens, runtime, local, hosts });
-    const services = { app, guard, tokens, runtime, shared, reads, events, metrics };
+    const services = { app, guard, tokens, runtime, shared, reads, documents, events, metrics };
     const api = createApi({ services, doorman, onError });
     const answer = getRequestListener((request, env) => api.fetch(request, env), {
       // The name is checked before: this only stands in where HTTP/1.0 sends none.

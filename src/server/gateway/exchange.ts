@@ -244,7 +244,7 @@ class Exchange {
   #refuse(refused: Refusal): void {
     const response = this.#response;
     const requestId = `req_${this.#serving.runtime.newId()}`;
-    const { status, headers, body } = answerOfRefusal(refused, requestId);
+    const { status, headers, body } = answerOfRefusal(refused, requestId, this.#serving.suggest);
     headers.push(...this.#named());
     const largest = refused.verdict?.largestAdmissible ?? null;
     if (largest !== null) headers.push('x-tokenctl-largest', String(largest));

@@ -1,4 +1,5 @@
 import type { TokenctlError } from '../../budget/errors.ts';
+import { jsonWith, type Suggest } from '../../budget/suggest.ts';
 import type { Verdict } from '../../budget/verdict.ts';
 import { denialOf } from '../denial.ts';
 import type { OwnAnswer } from '../listener.ts';
@@ -94,12 +95,19 @@ function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
-/** @param requestId names this answer, for reports of a problem */
-export function answerOfRefusal(refused: Refusal, requestId: string): OwnAnswer {
+/**
+ * @param requestId names this answer, for reports of a problem
+ * @param suggest for the commands of a verdict, which nobody gets who may not spend
+ */
+export function answerOfRefusal(
+  refused: Refusal,
+  requestId: string,
+  suggest: Suggest = (text) => text,
+): OwnAnswer {
   const { status, type, message, retryAfterS, mayRetry, verdict } = refused;
   const details = verdict === null ? {} : { details: verdict };
   const error = { type: 'error', error: { type, message, ...details }, request_id: requestId };
-  const body = JSON.stringify(error);
+  const body = jsonWith(suggest, error);
   const headers = [
     ...['content-type', 'application/json', 'content-length', String(Buffer.byteLength(body))],
     ...['request-id', requestId],

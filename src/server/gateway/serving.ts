@@ -1,4 +1,5 @@
 import type { Outcome } from '../../anthropic/outcome.ts';
+import type { Suggest } from '../../budget/suggest.ts';
 import type { Budget } from '../../guard/hold.ts';
 import type { Runtime } from '../../platform/runtime.ts';
 import type { Callers } from './callers.ts';
@@ -17,6 +18,8 @@ export interface Serving {
   readonly mostBodyBytes: number;
   /** How long a call may wait for a window or rate that frees in time, in ms. */
   readonly maxWaitMs: number;
+  /** For the commands in refusals. */
+  readonly suggest: Suggest;
   readonly warn: (message: string) => void;
 }
 

@@ -85,4 +85,28 @@ const openapi = operation({
   },
 });
 
-export const STATUS = [status, events, health, ready, openapi];
+const command = operation({
+  ...{
+    method: 'get',
+    path: '/api/v1/command',
+    id: 'getCommand',
+    tag,
+    access: 'read',
+    polled: true,
+  },
+  summary: 'How a command begins that works on this server’s database',
+  description:
+    'As the commands in answers (fix) begin: with --database and --config where the server was started with them, without a password.',
+  answers: {
+    200: {
+      description: 'Such as tokenctl --database /srv/budget.db.',
+      schema: named(
+        'Command',
+        z.object({ command: z.string().describe('tokenctl, and the flags that it needs.') }),
+      ),
+    },
+  },
+  answer: ({ services }) => Promise.resolve(ok({ command: services.documents.command })),
+});
+
+export const STATUS = [status, events, command, health, ready, openapi];

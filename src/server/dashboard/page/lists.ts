@@ -5,6 +5,7 @@ import type { StatusReport } from '../../../ledger/status.ts';
 import { command } from './copy.ts';
 import { byId, h, redraw, type Child } from './dom.ts';
 import { raised, sentence } from './level.ts';
+import { ownCommand } from './own-command.ts';
 import { relativeElement, timeElement } from './time.ts';
 
 /** What was denied, what was raised, and what contradicts itself: each with what to do. */
@@ -38,7 +39,7 @@ export function renderDenials(denials: readonly Denial[]): void {
     const rest = entries.length - MOST_DENIALS;
     return [
       h('ul', {}, ...entries.slice(0, MOST_DENIALS).map(denialEntry)),
-      rest > 0 ? nothing(`${count(rest)} more: tokenctl log --state denied`) : null,
+      rest > 0 ? nothing(`${count(rest)} more: ${ownCommand('log --state denied')}`) : null,
     ];
   });
 }
@@ -97,10 +98,10 @@ export function renderAlerts({ alerts, silence }: AlertsDocument): void {
             timeElement(silence.until),
             `${byText(silence.by)}: ${silence.reason}`,
           ),
-          command('tokenctl alerts silence --off'),
+          command(ownCommand('alerts silence --off')),
         ),
     alerts.length === 0
-      ? nothing('No alert was raised. tokenctl monitor raises and tells them.')
+      ? nothing(`No alert was raised. ${ownCommand('monitor')} raises and tells them.`)
       : open.length === 0
         ? nothing('No alert is open.')
         : null,
@@ -130,7 +131,7 @@ function alertEntry(alert: CaredAlertDocument): HTMLElement {
     ),
     resolved ? null : h('p', { class: 'why' }, raised(effect ?? message)),
     ...toldLines(alert),
-    resolved || acked ? null : command(`tokenctl alerts ack ${id.slice(-SHORT_ID)}`),
+    resolved || acked ? null : command(ownCommand(`alerts ack ${id.slice(-SHORT_ID)}`)),
   );
 }
 

@@ -7,6 +7,7 @@ import { Feed } from './feed.ts';
 import { renderLevel, say, sentence, sinceText } from './level.ts';
 import { renderAlerts, renderDenials, renderFindings, type Denial } from './lists.ts';
 import { redrawMonthChart, renderMonthChart } from './month-chart.ts';
+import { learnCommand } from './own-command.ts';
 import { getJson, keepToken, token } from './server.ts';
 import { questionsOf, stackOf, type Stack, type View } from './stack.ts';
 import { nowMs, syncClock, tick } from './time.ts';
@@ -106,10 +107,12 @@ async function loadMonth(): Promise<void> {
 }
 
 async function loadDenials(): Promise<void> {
+  await learnCommand();
   renderDenials((await getJson<{ denials: Denial[] }>('/api/v1/denials?limit=100')).denials);
 }
 
 async function loadAlerts(): Promise<void> {
+  await learnCommand();
   renderAlerts(await getJson<AlertsDocument>('/api/v1/alerts'));
 }
 
