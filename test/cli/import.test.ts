@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { parseTime } from '../../src/budget/written-time.ts';
 import { parseColumns } from '../../src/cli/import/columns.ts';
-import { parseTime } from '../../src/cli/import/time.ts';
 import { readUsageFile } from '../../src/cli/import/usage-file.ts';
 import type { ImportRow } from '../../src/ledger/import.ts';
 

@@ -9,8 +9,10 @@ const DENIALS = '/api/v1/denials';
 const REFUSED = [
   ['?by=week', 'by', 'is none of its values'],
   ['?by=hour,day', 'by', 'are both times'],
-  ['?since=yesterday', 'since', 'is no UTC time'],
-  ['?since=2025-02-30', 'since', 'is no UTC time'],
+  ['?since=yesterday', 'since', 'is no time'],
+  ['?since=2025-02-30', 'since', 'is no time'],
+  ['?since=0d', 'since', 'must be longer than 0'],
+  ['?since=24h&until=48h', 'until', 'must be later than since'],
   ['?since=2999-01-01', 'since', 'lies in the future'],
   ['?until=2025-01-01', 'until', 'needs since'],
   ['?month=2025-13', 'month', 'is no month'],
@@ -54,6 +56,30 @@ describe.each(DATABASES)('usage and denials by HTTP on %s', (kind) => {
     expect((await opened.ask(USAGE)).body).toMatchObject({ rows: [], total: { used: 0 } });
   });
 
+  it('takes since and until as the command line does', async () => {
+    const ago = (hours: number) => new Date(Date.now() - hours * 3_600_000).toISOString();
+    await foreignLog(opened.target, ago(5), 40, 'imperium');
+    await foreignLog(opened.target, ago(36), 5, 'imperium');
+    for (const [query, used] of [
+      ['since=24h', 40],
+      ['since=1d', 40],
+      ['since=90%20m&until=1s', 0],
+      ['since=30d', 45],
+      ['since=48h&until=24h', 5],
+      ['since=2025-01-15T10&until=2025-01-15', null],
+      ['since=2025-01-15T12:00%2B02:00&until=2025-01-15%2011:00', 300],
+      ['since=2025-01-15T10:00&until=2025-01-15T11:00:00.5Z', 400],
+    ] as const) {
+      const { status, body } = await opened.ask(`${USAGE}?${query}`);
+      const total = (body['total'] ?? null) as { used: number } | null;
+      expect([query, status, total?.used ?? null]).toEqual([
+        query,
+        used === null ? 400 : 200,
+        used,
+      ]);
+    }
+  });
+
   it('says with an ETag that nothing is new', async () => {
     const path = `${USAGE}?month=2025-01`;
     const { headers } = await opened.ask(path);
@@ -88,7 +114,7 @@ describe.each(DATABASES)('usage and denials by HTTP on %s', (kind) => {
       ...{ requestId: 'req-800', aiType: 'imperium', model: 'claude', requestedTokens: 800 },
       ...{ count: 1, codes: ['request_too_large'], canEverPass: false, retryAt: null },
       explanation: ['a request of 800 tokens can never pass: the limit of a request is 500'],
-      fix: 'tokenctl limits set request=800',
+      fix: `tokenctl --database ${opened.target.location} limits set request=800`,
     });
     expect(
       (await opened.ask<{ denials: object[] }>(`${DENIALS}?limit=1`)).body.denials,

@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts';
 import { parseAiType } from '../../budget/ai-type.ts';
 import { invalidInput } from '../../budget/errors.ts';
+import { parseInstant } from '../../budget/instant.ts';
 import { count, parseCount } from '../../budget/tokens.ts';
 import {
   REQUEST_STATES,
@@ -13,7 +14,6 @@ import { pause, stopSignal } from '../../platform/process.ts';
 import { withApp, type CommandContext } from '../context.ts';
 import type { LogDocument } from '../documents.ts';
 import { EXIT } from '../exit-codes.ts';
-import { parseInstant } from '../instant.ts';
 import { isLost, KeptApp } from '../kept-app.ts';
 import { noteNearAiTypes } from '../near-ai-type.ts';
 import { logHeader, logLayout, logLines, type LogLayout } from '../views/log.ts';

@@ -1,9 +1,9 @@
 import { parseScopes, parseTokenName } from '../../budget/access-token.ts';
 import { parseAiType } from '../../budget/ai-type.ts';
+import { parseEnd } from '../../budget/instant.ts';
 import { confirm } from '../confirm.ts';
 import { withApp, type CommandContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
-import { parseEnd } from '../instant.ts';
 import {
   createdTokenDocument,
   revokedTokenDocument,

@@ -1,12 +1,12 @@
 import type { App } from '../../app.ts';
 import { parseAiType } from '../../budget/ai-type.ts';
 import { invalidInput } from '../../budget/errors.ts';
+import { parseInstant } from '../../budget/instant.ts';
 import { parseCount } from '../../budget/tokens.ts';
 import { MOST_USAGE_ROWS, usageQuery, type UsageQuery } from '../../budget/usage-query.ts';
 import type { UsageReport } from '../../ledger/usage.ts';
 import { withApp, type CommandContext } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
-import { parseInstant } from '../instant.ts';
 import { noteNearAiTypes } from '../near-ai-type.ts';
 import { usageCsv } from '../views/usage-csv.ts';
 import { usageView } from '../views/usage.ts';

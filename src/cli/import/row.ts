@@ -2,8 +2,8 @@ import { parseAiType } from '../../budget/ai-type.ts';
 import { TokenctlError } from '../../budget/errors.ts';
 import { storageProblem } from '../../budget/storable.ts';
 import { parseCount } from '../../budget/tokens.ts';
+import { parseTime } from '../../budget/written-time.ts';
 import type { ImportRow } from '../../ledger/import.ts';
-import { parseTime } from './time.ts';
 import type { Columns, Field } from './columns.ts';
 
 export interface RowDefaults {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseAiType } from '../../../budget/ai-type.ts';
+import { parseInstant } from '../../../budget/instant.ts';
 import {
   MOST_USAGE_ROWS,
   USAGE_GROUPS,
@@ -11,25 +12,22 @@ import { ok, operation } from '../operation.ts';
 
 /** What was used, grouped. */
 
-const TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?Z)?$/;
-const NO_TIME = 'is no UTC time: YYYY-MM-DD, or YYYY-MM-DDTHH:MM:SSZ';
-
-const timeField = z
-  .string()
-  .regex(TIME, NO_TIME)
-  .refine((text) => instantOf(text) !== null, NO_TIME);
+/** As a command line gives it; the parser says what is wrong with it. */
+const instantField = z.string().max(60);
 
 const nameField = keptText(z.string().min(1).max(200));
 
 const query = z.strictObject({
-  since: timeField
+  since: instantField
     .optional()
     .describe(
-      'From this UTC time on: a date, or YYYY-MM-DDTHH:MM:SSZ. The current month where left out.',
+      'From this time on: a length of time ago (90s, 5m, 24h, 30d), a UTC date, or a time: YYYY-MM-DDTHH:MM[:SS], in UTC or with its offset (Z, %2B02:00). The current month where left out.',
     ),
-  until: timeField
+  until: instantField
     .optional()
-    .describe('Up to, and without, this UTC time; only with since. Up to now by default.'),
+    .describe(
+      'Up to, and without, this time, written as since; only with it. Up to now by default.',
+    ),
   month: z
     .string()
     .max(20)
@@ -83,9 +81,10 @@ const usage = operation({
   answers: { 200: { description: 'The groups and their sums.', schema: { document: 'usage' } } },
   answer: async ({ query: asked, services: { app, runtime } }) => {
     const { since, until, month, by, aiType, model, requestType, sort, limit } = asked;
+    const nowMs = runtime.nowMs();
     const request = {
-      sinceMs: since === undefined ? null : instantOf(since),
-      untilMs: until === undefined ? null : instantOf(until),
+      sinceMs: since === undefined ? null : parseInstant('since', since, nowMs),
+      untilMs: until === undefined ? null : parseInstant('until', until, nowMs),
       month: month ?? null,
       by: by?.split(',') ?? null,
       aiType: aiType === undefined ? null : aiTypeOf(aiType),
@@ -94,19 +93,11 @@ const usage = operation({
       sort: sort ?? null,
       limit: limit ?? null,
     };
-    return ok(await app.usage(usageQuery(request, runtime.nowMs(), '')));
+    return ok(await app.usage(usageQuery(request, nowMs, '')));
   },
 });
 
 export const USAGE = [usage];
-
-/** In ms; null for a day or an hour that no calendar has. */
-function instantOf(text: string): number | null {
-  const whole = text.length === 10 ? `${text}T00:00Z` : text;
-  const atMs = Date.parse(whole);
-  if (Number.isNaN(atMs)) return null;
-  return new Date(atMs).toISOString().startsWith(whole.slice(0, 16)) ? atMs : null;
-}
 
 /** Rows of other programs without a valid name count under `unknown`, which may be asked for. */
 function aiTypeOf(text: string): string {

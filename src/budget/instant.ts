@@ -1,6 +1,6 @@
-import { parseDuration } from '../budget/duration.ts';
-import { invalidInput, type TokenctlError } from '../budget/errors.ts';
-import { parseTime } from './import/time.ts';
+import { parseDuration } from './duration.ts';
+import { invalidInput, type TokenctlError } from './errors.ts';
+import { parseTime } from './written-time.ts';
 
 const LONGEST_AGO = '36500d';
 const FIX = 'a length of time ago (90s, 5m, 2h, 1d), or a UTC time: YYYY-MM-DD[THH:MM[:SS][Z]]';
