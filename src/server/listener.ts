@@ -11,8 +11,8 @@ export interface OwnAnswer {
   readonly body: string;
 }
 
-/** What came was no request: it was too slow, its headers were too long, or it is no HTTP. */
-export type Malformed = 'slow' | 'long_headers' | 'no_http';
+/** What came was no request: it was too slow, its headers were too long or name no host, or it is no HTTP. */
+export type Malformed = 'slow' | 'long_headers' | 'no_host' | 'no_http';
 
 export interface ListenerOptions {
   readonly host: string;
@@ -52,6 +52,8 @@ export class Listener {
       headersTimeout: headersMs,
       requestTimeout: requestMs,
       keepAliveTimeout: IDLE_MS,
+      // Node's own refusal says nothing.
+      requireHostHeader: false,
       connectionsCheckingInterval: Math.min(TIMEOUTS_LOOKED_AT_MS, headersMs),
     });
     this.#server.on('request', (request, response) => this.#take(request, response));
@@ -100,14 +102,19 @@ export class Listener {
   }
 
   #take(request: IncomingMessage, response: ServerResponse): void {
-    const { serve, onError } = this.#options;
-    const { socket } = request;
+    const { serve, refuse, onError } = this.#options;
+    const { socket, httpVersion } = request;
     this.#due.set(socket, response);
     response.on('close', () => this.#due.delete(socket));
     // While it stops, a connection is not kept for another request.
     response.on('finish', () => {
       if (!this.#server.listening) this.#server.closeIdleConnections();
     });
+    if (request.headers.host === undefined && httpVersion === '1.1') {
+      const { status, headers, body } = refuse('no_host');
+      response.writeHead(status, [...headers, 'connection', 'close']).end(body);
+      return;
+    }
     const work = serve(request, response)
       .catch((error: unknown) => {
         // A client that went away before it was answered is no defect.

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { ask, openApi, startApi } from '../support/api.ts';
+import { ask, OPENAPI, openApi, startApi } from '../support/api.ts';
 import { temporaryCli } from '../support/cli.ts';
 import { openTestLedger } from '../support/ledgers.ts';
 import { startProxy } from '../support/postgres-proxy.ts';
@@ -32,7 +32,7 @@ const BODIES: readonly (readonly [body: unknown, field: string, detail: RegExp])
   [{ ...good, estimate: { input: 0, output: 0 } }, 'estimate', /at least 1/],
   [{ ...good, estimate: { input: 1 } }, 'estimate.output', /is needed/],
   [{ ...good, estimate: { input: 1, outputs: 2 } }, 'estimate.outputs', /not known/],
-  [{ ...good, estimate: { items: [] } }, 'estimate.items', /at least 1 entries/],
+  [{ ...good, estimate: { items: [] } }, 'estimate.items', /at least 1 entry$/],
   [
     { ...good, estimate: { items: [{ input: 1, output: 'x' }] } },
     'estimate.items[0].output',
@@ -43,9 +43,20 @@ const BODIES: readonly (readonly [body: unknown, field: string, detail: RegExp])
     'estimate.prompt.messages',
     /a list/,
   ],
-  [{ ...good, requestId: '' }, 'requestId', /at least 1 characters/],
+  [{ ...good, requestId: '' }, 'requestId', /at least 1 character$/],
   [{ ...good, requestId: 'x'.repeat(201) }, 'requestId', /at most 200 characters/],
   [{ ...good, ttlSeconds: 0 }, 'ttlSeconds', /at least 1/],
+  [{ ...good, ttlSeconds: 2 ** 53 }, 'ttlSeconds', /at most 2678400$/],
+  [
+    { ...good, estimate: { input: 2 ** 53, output: 5 } },
+    'estimate.input',
+    /at most 1000000000000$/,
+  ],
+  [
+    '{"aiType":"imperium","estimate":{"input":1e999,"output":5}}',
+    'estimate.input',
+    /is too large a number/,
+  ],
 ];
 
 const REQUESTS: readonly (readonly [string, string, number, string, string])[] = [
@@ -57,6 +68,9 @@ const REQUESTS: readonly (readonly [string, string, number, string, string])[] =
   ['OPTIONS', '/api/v1/limits', 405, 'method_not_allowed', 'method'],
   ['POST', `${RESERVE}/nobody/release`, 404, 'reservation_not_found', 'reservationId'],
   ['GET', '/api/v1/status?x=1', 400, 'invalid_input', 'x'],
+  ['GET', '/api/v1/usage?by=day&by=model', 400, 'invalid_input', 'by'],
+  ['GET', '/api/v1/usage?limit=9007199254740993', 400, 'invalid_input', 'limit'],
+  ['POST', '/api/v1/resets/x/undo', 400, 'invalid_input', 'id'],
   ['GET', '/api/token-usage/status/a%20b', 400, 'invalid_input', 'ai_type'],
   ['GET', '/api/token-usage/status/%ff', 400, 'invalid_input', 'ai_type'],
 ];
@@ -80,6 +94,70 @@ describe('what is wrong with a request is told by its code and field', () => {
       const told = [method, path, answer.status, body['code'], body['field']];
       expect(told).toEqual([method, path, status, code, field]);
       if (status === 405) expect(headers.get('allow')).toMatch(/^[A-Z, ]+$/);
+    }
+  });
+
+  it.each([
+    ['/api/v1/status/', 'ask for /api/v1/status'],
+    ['//api//v1/status', 'ask for /api/v1/status'],
+    [`${RESERVE}/x/settle/`, `ask for ${RESERVE}/x/settle`],
+    ['/api/token-usage/monthly/imperium/', 'ask for /api/token-usage/monthly/imperium'],
+    ['/healthz/', 'ask for /healthz'],
+    ['/api/v1/', '/openapi.json has them all'],
+    ['/openapi-json/', '/openapi.json has them all'],
+  ])('a path that is not there: %s', async (path, fix) => {
+    const { ask: asGood } = await openApi('sqlite');
+    const { status, body } = await asGood(path);
+    expect([status, body['fix']]).toEqual([404, fix]);
+  });
+
+  it('in what is said twice, of which nobody knows which was meant', async () => {
+    const { api, ask: asGood, token, app } = await openApi('sqlite');
+    const query = await asGood('/api/v1/usage?month=2025-01&month=2025-02');
+    expect(query.body).toMatchObject({ detail: 'month: is given more than once' });
+    const both = { set: { hourly: 5 }, unset: ['daily', 'hourly'] };
+    const limits = await asGood('/api/v1/limits', { method: 'PATCH', body: both });
+    expect([limits.status, limits.body['detail']]).toEqual([400, 'unset: hourly is set too']);
+    expect((await app.limits()).revision).toBe(1);
+    const keys = await rawRequest(api.url, {
+      path: RESERVE,
+      headers: [
+        ...[`Authorization: Bearer ${await token()}`, 'Content-Type: application/json'],
+        ...['Idempotency-Key: a', 'Idempotency-Key: b'],
+      ],
+      body: JSON.stringify(good),
+    });
+    expect(JSON.parse(keys.body.toString())).toMatchObject({
+      ...{ status: 400, detail: 'idempotency-key: is given more than once' },
+    });
+  });
+
+  it('a token that is not sent as one', async () => {
+    const { api, token } = await openApi('sqlite');
+    for (const authorization of [await token(), 'Basic YTpi', 'Bearer', 'Bearer a b']) {
+      const { status, body } = await ask(api.url, RESERVE, {
+        ...{ body: good, headers: { authorization } },
+      });
+      expect([status, body['detail']]).toEqual([
+        ...[401, 'a token is needed: the header is not Bearer TOKEN'],
+      ]);
+    }
+    const none = await ask(api.url, RESERVE, { body: good });
+    expect(none.body['detail']).toBe('a token is needed');
+  });
+
+  it('a charset that is not UTF-8', async () => {
+    const { ask: asGood } = await openApi('sqlite');
+    for (const [charset, status] of [
+      ['latin1', 415],
+      ['"utf-16"', 415],
+      ['UTF-8', 200],
+      ['"utf-8"', 200],
+      ['utf8', 200],
+    ] as const) {
+      const headers = { 'content-type': `application/json; charset=${charset}` };
+      const answer = await asGood('/api/v1/check', { body: good, headers });
+      expect([charset, answer.status]).toEqual([charset, status]);
     }
   });
 
@@ -129,7 +207,18 @@ describe('every answer', () => {
     await once(socket, 'close');
     const { head, body } = parseAnswer(Buffer.concat(chunks));
     expect(head).toContain('content-type: application/problem+json');
-    expect(JSON.parse(body.toString())).toMatchObject({ status: 400, code: 'invalid_input' });
+    expect(JSON.parse(body.toString())).toMatchObject({
+      ...{ status: 400, code: 'invalid_input' },
+      fix: 'begin it as GET /healthz HTTP/1.1 does, without TLS',
+    });
+    const nameless = openSocket(api.url);
+    const answer: Buffer[] = [];
+    nameless.on('data', (chunk) => answer.push(chunk));
+    nameless.write('GET /healthz HTTP/1.1\r\n\r\n');
+    await once(nameless, 'close');
+    expect(JSON.parse(parseAnswer(Buffer.concat(answer)).body.toString())).toMatchObject({
+      ...{ status: 400, code: 'invalid_input', field: 'host' },
+    });
     const long = await rawRequest(api.url, {
       method: 'GET',
       path: '/healthz',
@@ -167,7 +256,25 @@ describe('every answer', () => {
     expect((await api.done).stderr).not.toContain('defect');
   });
 
-  it('of HEAD has no body', async () => {
+  it('of HEAD is that of GET without its body', async () => {
+    const { api } = await openApi('sqlite');
+    const paths = Object.entries(OPENAPI.paths).flatMap(([path, { get }]) =>
+      get === undefined || get.operationId === 'listen' ? [] : [path.replace(/{\w+}/, 'imperium')],
+    );
+    expect(paths.length).toBeGreaterThan(10);
+    for (const path of ['/', '/nope', ...paths]) {
+      const [head, got] = [
+        await fetch(api.url + path, { method: 'HEAD' }),
+        await fetch(api.url + path),
+      ];
+      const typeOf = ({ status, headers }: Response) => [path, status, headers.get('content-type')];
+      expect(typeOf(head)).toEqual(typeOf(got));
+      expect(await head.text()).toBe('');
+      await got.text();
+    }
+  });
+
+  it('of HEAD has no body, also where GET stays open', async () => {
     const { api } = await openApi('sqlite');
     for (const path of ['/healthz', '/api/v1/status', '/api/v1/events', '/nope']) {
       const response = await fetch(api.url + path, { method: 'HEAD' });

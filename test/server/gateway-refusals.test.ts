@@ -166,6 +166,13 @@ describe('a client that', () => {
     expect(api.calls).toEqual([]);
   });
 
+  test('names no host is told, and let go', async () => {
+    const { url } = await impatient();
+    const { head, body } = await answerTo(url, 'GET /v1/models HTTP/1.1\r\n\r\n');
+    expect(head[0]).toMatch(/^HTTP\/1.1 400 /);
+    expect(JSON.parse(body.toString())).toMatchObject({ error: { message: 'host: is needed' } });
+  });
+
   test('speaks no HTTP is told, and let go', async () => {
     const { url } = await impatient();
     const { head, body } = await answerTo(url, 'hello\r\n\r\n');

@@ -6,7 +6,7 @@ import type { Suggest } from '../../budget/suggest.ts';
 import type { Documents } from './documents.ts';
 import type { Doorman } from './doorman.ts';
 import { names } from './etag.ts';
-import { checked, hasBody, readJson } from './input.ts';
+import { checked, hasBody, readJson, repeated } from './input.ts';
 import type { Answer, Call, Operation, Services } from './operation.ts';
 import { answerOfProblem, Problem, problemOf } from './problem.ts';
 import { OPERATIONS } from './routes/all.ts';
@@ -52,7 +52,10 @@ export function createApi(options: ApiOptions): ApiApp {
   for (const [path, allowed] of methods) {
     app.all(path, (context) => refuse(context, wrongMethod(context, allowed)));
   }
-  app.notFound((context) => refuse(context, unknownPath(context)));
+  const known = [...methods.keys()].map(
+    (path) => new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/:\w+/g, '[^/]+')}$`),
+  );
+  app.notFound((context) => refuse(context, unknownPath(context, known)));
   app.onError((error, context) => {
     const problem = problemOf(error);
     // A client that went away before its request was whole is no defect.
@@ -104,18 +107,23 @@ async function bodyOf(incoming: IncomingMessage, schema: z.ZodType | undefined):
   });
 }
 
-/** A parameter that is there more than once is a list, which no schema takes. */
-function queryOf(context: Given): Record<string, string | string[]> {
+/** @throws invalid_input for a parameter that is there more than once */
+function queryOf(context: Given): object {
   return Object.fromEntries(
-    Object.entries(context.req.queries()).map(([name, values]) => [
-      name,
-      values.length === 1 ? (values[0] ?? '') : values,
-    ]),
+    Object.entries(context.req.queries()).map(([name, values]) => [name, only(name, values)]),
   );
 }
 
-function headersOf({ headers }: IncomingMessage, schema: z.ZodObject): object {
-  return Object.fromEntries(Object.keys(schema.shape).map((name) => [name, headers[name]]));
+/** @throws invalid_input for a header that is there more than once */
+function headersOf({ headersDistinct }: IncomingMessage, schema: z.ZodObject): object {
+  return Object.fromEntries(
+    Object.keys(schema.shape).map((name) => [name, only(name, headersDistinct[name] ?? [])]),
+  );
+}
+
+function only(name: string, values: readonly string[]): string | undefined {
+  if (values.length > 1) throw repeated(name);
+  return values[0];
 }
 
 interface Rendering {
@@ -176,15 +184,16 @@ function wrongMethod(context: Given, allowed: readonly string[]): Problem {
   });
 }
 
-function unknownPath(context: Given): Problem {
-  return new Problem(
-    'not_found',
-    `${context.req.method} ${shown(context)}: there is no such path`,
-    {
-      field: 'path',
-      fix: '/openapi.json has them all',
-    },
-  );
+/** @param known the paths that there are */
+function unknownPath(context: Given, known: readonly RegExp[]): Problem {
+  const asked = shown(context);
+  // As people write it whose other servers do not mind a slash.
+  const meant = asked.replaceAll(/\/{2,}/g, '/').replace(/(?<=.)\/$/, '');
+  const isKnown = meant !== asked && known.some((path) => path.test(meant));
+  return new Problem('not_found', `${context.req.method} ${asked}: there is no such path`, {
+    field: 'path',
+    fix: isKnown ? `ask for ${meant}` : '/openapi.json has them all',
+  });
 }
 
 function shown(context: Given): string {

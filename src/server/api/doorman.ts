@@ -59,7 +59,13 @@ export class Doorman {
       return null;
     }
     const token = bearerToken(headers);
-    if (token === null) throw this.#unknown(request, 'a token is needed');
+    if (token === null) {
+      const why =
+        headers.authorization === undefined
+          ? 'a token is needed'
+          : 'a token is needed: the header is not Bearer TOKEN';
+      throw this.#unknown(request, why);
+    }
     const checked = await this.#check(access, token);
     if (checked.granted) return checked.caller;
     switch (checked.reason) {

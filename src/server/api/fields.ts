@@ -16,12 +16,13 @@ export const aiTypeField = z
   );
 
 /** @param about what is counted, in tokens */
-export function tokensField(about: string, least = 0): z.ZodInt {
-  return z
-    .int()
-    .min(least)
-    .max(MAX_TOKENS)
-    .describe(`${about}, in tokens: ${String(least)} to 10^12.`);
+export function tokensField(about: string, least = 0): z.ZodNumber {
+  return wholeField(least, MAX_TOKENS).describe(`${about}, in tokens: ${String(least)} to 10^12.`);
+}
+
+/** A whole number. Its bounds are looked at first: one that is too large is told the real bound. */
+export function wholeField(least: number, most: number): z.ZodNumber {
+  return z.number().min(least).max(most).int();
 }
 
 /** Text that is kept, or looked for among what is kept: both databases must keep it as it is. */

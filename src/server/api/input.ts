@@ -10,6 +10,7 @@ import { wordsOf } from './words.ts';
 const MOST_BODY_BYTES = 65_536;
 
 const JSON_TYPE = /^application\/json\s*(;|$)/i;
+const CHARSET = /;\s*charset\s*=\s*"?([^\s";]+)/i;
 
 /**
  * The body of a request as JSON; undefined where it has none.
@@ -47,16 +48,26 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 
 function requireJson(headers: IncomingMessage['headers']): void {
   const { 'content-type': type = '', 'content-encoding': encoding = 'identity' } = headers;
-  const [field, problem, fix] =
-    encoding.toLowerCase() !== 'identity'
-      ? ['content-encoding', 'must be left out', 'send the body as it is']
-      : [
-          'content-type',
-          'must be application/json',
-          'send JSON, and content-type: application/json',
-        ];
-  if (field === 'content-type' && JSON_TYPE.test(type)) return;
-  throw new Problem('unsupported_media_type', `${field}: ${problem}`, { field, fix });
+  if (encoding.toLowerCase() !== 'identity') {
+    throw unsupported('content-encoding', 'must be left out', 'send the body as it is');
+  }
+  if (!JSON_TYPE.test(type)) {
+    const fix = 'send JSON, and content-type: application/json';
+    throw unsupported('content-type', 'must be application/json', fix);
+  }
+  const charset = CHARSET.exec(type)?.[1] ?? 'utf-8';
+  if (/^utf-?8$/i.test(charset)) return;
+  const problem = `its charset must be utf-8, not ${printable(charset)}`;
+  throw unsupported('content-type', problem, 'send the body in UTF-8');
+}
+
+function unsupported(field: string, problem: string, fix: string): Problem {
+  return new Problem('unsupported_media_type', `${field}: ${problem}`, { field, fix });
+}
+
+/** What stands in a request more than once: nobody knows which was meant. */
+export function repeated(field: string): Error {
+  return invalidInput(field, 'is given more than once', 'give it once');
 }
 
 /**

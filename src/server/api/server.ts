@@ -167,7 +167,11 @@ function problemOfMalformed(malformed: Malformed): Problem {
       return new Problem('request_timeout', 'the request did not arrive in time');
     case 'long_headers':
       return new Problem('headers_too_large', 'headers: must be at most 16 KiB');
+    case 'no_host':
+      return new Problem('invalid_input', 'host: is needed', { field: 'host' });
     case 'no_http':
-      return new Problem('invalid_input', 'the request is no HTTP that can be read');
+      return new Problem('invalid_input', 'the request is no HTTP that can be read', {
+        fix: 'begin it as GET /healthz HTTP/1.1 does, without TLS',
+      });
   }
 }

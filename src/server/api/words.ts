@@ -5,11 +5,13 @@ export function wordsOf(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case 'invalid_type':
       if (issue.input === undefined) return 'is needed';
+      // JSON has numbers that no computer's number holds: 1e999.
+      if (issue.input === Infinity || issue.input === -Infinity) return 'is too large a number';
       return `must be ${TYPES[issue.expected] ?? issue.expected}, not ${described(issue.input)}`;
     case 'too_small':
-      return `must ${isText(issue) ? 'have' : 'be'} at least ${String(issue.minimum)}${unit(issue)}`;
+      return `must ${isText(issue) ? 'have' : 'be'} at least ${String(issue.minimum)}${unit(issue, issue.minimum)}`;
     case 'too_big':
-      return `must ${isText(issue) ? 'have' : 'be'} at most ${String(issue.maximum)}${unit(issue)}`;
+      return `must ${isText(issue) ? 'have' : 'be'} at most ${String(issue.maximum)}${unit(issue, issue.maximum)}`;
     case 'invalid_value':
       return `must be ${issue.values.map((value) => JSON.stringify(value)).join(' or ')}`;
     case 'invalid_union':
@@ -33,9 +35,11 @@ function isText({ origin }: { readonly origin: string }): boolean {
   return origin === 'string' || origin === 'array';
 }
 
-function unit({ origin }: { readonly origin: string }): string {
-  if (origin === 'string') return ' characters';
-  return origin === 'array' ? ' entries' : '';
+function unit({ origin }: { readonly origin: string }, amount: number | bigint): string {
+  const one = Number(amount) === 1;
+  if (origin === 'string') return one ? ' character' : ' characters';
+  if (origin === 'array') return one ? ' entry' : ' entries';
+  return '';
 }
 
 function described(value: unknown): string {

@@ -43,7 +43,13 @@ function refusalOfMalformed(malformed: Malformed): Refusal {
       return refusal(408, 'timeout_error', 'the request did not arrive in time');
     case 'long_headers':
       return refusal(431, 'invalid_request_error', 'headers: must be at most 16 KiB');
+    case 'no_host':
+      return refusal(400, 'invalid_request_error', 'host: is needed');
     case 'no_http':
-      return refusal(400, 'invalid_request_error', 'the request is no HTTP that can be read');
+      return refusal(
+        400,
+        'invalid_request_error',
+        'the request is no HTTP that can be read: begin it as POST /v1/messages HTTP/1.1 does, without TLS',
+      );
   }
 }

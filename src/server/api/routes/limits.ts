@@ -36,6 +36,10 @@ const changeLimits = operation({
   answer: async ({ body, caller, services: { app } }) => {
     const { set, unset, revision, dryRun, reason = null } = body;
     const aiType = body.aiType === undefined ? null : parseAiType(body.aiType);
+    const both = unset.find((key) => set[key] !== undefined);
+    if (both !== undefined) {
+      throw invalidInput('unset', `${both} is set too`, 'name it in one of the two');
+    }
     const set_ = Object.entries(set).flatMap(([key, value]) =>
       value === undefined ? [] : [parseSetting(key, String(value), aiType)],
     );

@@ -56,7 +56,7 @@ const query = z.strictObject({
     ),
   limit: z
     .string()
-    .regex(/^\d{1,9}$/, 'must be a whole number')
+    .regex(/^\d{1,9}$/, `must be a whole number from 1 to ${String(MOST_USAGE_ROWS)}`)
     .transform(Number)
     .optional()
     .describe(

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { AI_TYPE_LIMIT_KEYS, LIMIT_KEYS, type LimitKey, type LimitKeyRule } from '../../../budget/limits.ts';
 import { acceptedValues } from '../../../budget/settings.ts';
-import { aiTypeField, dryRunField, reasonField, tokensField } from '../fields.ts';
+import { aiTypeField, dryRunField, reasonField, tokensField, wholeField } from '../fields.ts';
 import { named } from '../operation.ts';
 
 /** What operators send to change limits, reset usage and care for alerts. */
@@ -9,13 +9,13 @@ import { named } from '../operation.ts';
 /** What the database's columns can hold. */
 export const MOST_ID = 2_147_483_647;
 
-const revisionField = z.int().min(0).max(MOST_ID);
+const revisionField = wholeField(0, MOST_ID);
 
 const values = Object.fromEntries(
   Object.entries(LIMIT_KEYS as Record<LimitKey, LimitKeyRule>).map(([key, rule]) => [
     key,
     z
-      .union([z.int().min(0).max(rule.max), z.string().min(1).max(40)])
+      .union([wholeField(0, rule.max), z.string().min(1).max(40)])
       .optional()
       .describe(`${rule.about}: ${acceptedValues(rule)}. Of an AI type ${ofAiType(key, rule)}.`),
   ]),
@@ -53,7 +53,7 @@ export const changeLimitsSchema = named(
 export const rollbackSchema = named(
   'RollbackLimitsRequest',
   z.strictObject({
-    revision: z.int().min(1).max(MOST_ID).describe('What this revision had set is set again.'),
+    revision: wholeField(1, MOST_ID).describe('What this revision had set is set again.'),
     reason: reasonField.optional(),
     dryRun: dryRunField,
   }),
@@ -89,7 +89,7 @@ export const undoSchema = named(
 export const resetParams = z.object({
   id: z
     .string()
-    .regex(/^[1-9]\d{0,9}$/, 'is no id of a reset')
+    .regex(/^[1-9]\d{0,9}$/, 'is no id of a reset: a whole number from 1, as /api/v1/resets has them')
     .describe('The reset: its id, 1 to 2147483647.'),
 });
 
@@ -108,7 +108,7 @@ export const retrySchema = named(
 export const silenceSchema = named(
   'SilenceRequest',
   z.strictObject({
-    seconds: z.int().min(1).max(604_800).describe('How long, in seconds: 1 to 604,800, 7 days.'),
+    seconds: wholeField(1, 604_800).describe('How long, in seconds: 1 to 604,800, 7 days.'),
     reason: reasonField,
   }),
 );

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { aiTypeField, keptText, tokensField } from '../fields.ts';
+import { aiTypeField, keptText, tokensField, wholeField } from '../fields.ts';
 import { named } from '../operation.ts';
 
 /** What backends send to reserve, settle and release. Names and shapes are those of the library. */
@@ -60,10 +60,7 @@ export const reserveSchema = named(
     requestId: nameField(
       'Your own id of the request, kept in the log. A retry with the same one gets the same reservation',
     ).optional(),
-    ttlSeconds: z
-      .int()
-      .min(1)
-      .max(2_678_400)
+    ttlSeconds: wholeField(1, 2_678_400)
       .optional()
       .describe(
         'How long it is held before it is charged in full, in seconds: 1 to 2,678,400; the limit reservationTtl (600) by default.',
