@@ -49,6 +49,7 @@ async function impatient(upstreamUrl?: string): Promise<Opened> {
       mostBodyBytes: 1_000,
       maxWaitMs: 0,
       suggest: (text) => text,
+      isCutShort: () => false,
       warn: () => undefined,
     },
     onServed: () => undefined,

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { EVERYTHING, readLog } from '../../src/ledger/log.ts';
+import { HELLO } from '../support/anthropic-client.ts';
 import { TEN_WORDS_TOKENS } from '../support/anthropic-answers.ts';
 import { INPUT } from '../support/anthropic-client.ts';
 import { openGateway, openStream } from '../support/gateway.ts';
@@ -45,6 +47,21 @@ describe('a gateway that is asked to stop', () => {
       expect(await counts()).toMatchObject({ used: INPUT + 2 * TEN_WORDS_TOKENS, held: 0 });
     },
   );
+
+  test('logs that it was stopped, not that the client left', async () => {
+    const { gateway, api, app } = await openGateway('sqlite', { args: ['--drain-timeout', '0'] });
+    const call = {
+      headers: ['X-Api-Key: sk-test', 'X-Scenario: hang'],
+      body: JSON.stringify(HELLO),
+    };
+    const over = rawRequest(gateway.url, call).catch(() => null);
+    await until(() => api.calls.length > 0);
+    gateway.child.kill('SIGTERM');
+    expect((await gateway.done).code).toBe(0);
+    await over;
+    const all = { filter: EVERYTHING, sinceMs: null, untilMs: null, limit: 10 };
+    expect(await readLog(app.ledger, all)).toMatchObject([{ error: 'the gateway was stopped' }]);
+  });
 
   test('exits 130 after Ctrl-C', async () => {
     const { gateway } = await openGateway('sqlite');

@@ -25,13 +25,25 @@ interface Parts {
   readonly suggest: Suggest;
 }
 
+/** What breaks open calls off, once it has been asked to stop. */
+interface Stopping {
+  cutShort: AbortSignal | null;
+}
+
 /** The gateway as a command runs it, listening. */
 export class RunningGateway {
   readonly #settings: GatewaySettings;
   readonly #listener: Listener;
   readonly #upstream: Upstream;
+  readonly #stopping: Stopping;
 
-  private constructor(settings: GatewaySettings, listener: Listener, upstream: Upstream) {
+  private constructor(
+    settings: GatewaySettings,
+    listener: Listener,
+    upstream: Upstream,
+    stopping: Stopping,
+  ) {
+    this.#stopping = stopping;
     this.#settings = settings;
     this.#listener = listener;
     this.#upstream = upstream;
@@ -49,6 +61,7 @@ export class RunningGateway {
       answerMs: ANSWER_MS,
       pauseMs: PAUSE_MS,
     });
+    const stopping: Stopping = { cutShort: null };
     const listener = await startGateway({
       host,
       port,
@@ -65,6 +78,7 @@ export class RunningGateway {
         mostBodyBytes: MOST_BODY_BYTES,
         maxWaitMs,
         suggest,
+        isCutShort: () => stopping.cutShort?.aborted === true,
         warn: (message) => output.warn(message),
       },
       onServed: (served, ms) => {
@@ -75,7 +89,7 @@ export class RunningGateway {
         if (output.debug && error instanceof Error) output.message(error.stack ?? '');
       },
     });
-    return new RunningGateway(settings, listener, upstream);
+    return new RunningGateway(settings, listener, upstream, stopping);
   }
 
   /** Such as `http://127.0.0.1:4010`. */
@@ -100,6 +114,7 @@ export class RunningGateway {
 
   /** Stops listening, and resolves when every open call is over, or soon after the signal. */
   async stop(cutShort: AbortSignal): Promise<void> {
+    this.#stopping.cutShort = cutShort;
     await this.#listener.stop(cutShort);
     await this.#upstream.close();
   }

@@ -71,7 +71,10 @@ class Exchange {
     this.#serving = serving;
     this.#request = request;
     this.#response = response;
-    response.once('close', () => this.#gone.abort(new Error('the client went away')));
+    response.once('close', () => {
+      const who = serving.isCutShort() ? 'the gateway was stopped' : 'the client went away';
+      this.#gone.abort(new Error(who));
+    });
   }
 
   get served(): Served {
@@ -212,6 +215,7 @@ class Exchange {
       this.#response,
       [...this.#named(), ...added],
       observer,
+      this.#gone.signal,
     );
     const { status, end, error } = passage;
     if (status === null && end === 'cut') this.#refuse(refusalOfNoAnswer(error));

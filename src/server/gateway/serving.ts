@@ -20,6 +20,8 @@ export interface Serving {
   readonly maxWaitMs: number;
   /** For the commands in refusals. */
   readonly suggest: Suggest;
+  /** Whether the gateway itself breaks open calls off, as it must stop. */
+  readonly isCutShort: () => boolean;
   readonly warn: (message: string) => void;
 }
 

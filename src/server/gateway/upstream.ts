@@ -38,7 +38,7 @@ export interface Observer {
 export interface Passage {
   /** The answer's status; null where none came. */
   readonly status: number | null;
-  /** whole: the answer came to its end; cut: upstream failed; left: the client went away before. */
+  /** whole: the answer came to its end; cut: upstream failed; left: the client's connection ended before. */
   readonly end: 'whole' | 'cut' | 'left';
   /** Whether upstream may have got the request. */
   readonly sent: boolean;
@@ -62,12 +62,14 @@ export class Upstream {
    * longer than it stays. An answer that breaks off breaks off for the client too. Where no answer
    * came, the client has got nothing yet.
    * @param added headers for the client beside upstream's own
+   * @param gone aborted when the response is closed, with the reason why
    */
   pass(
     request: UpstreamRequest,
     response: ServerResponse,
     added: RawHeaders,
     observer: Observer,
+    gone: AbortSignal,
   ): Promise<Passage> {
     return new Promise((resolve) => {
       let controller: Dispatcher.DispatchController | null = null;
@@ -78,7 +80,7 @@ export class Upstream {
         resolve({ status, end, sent: controller !== null, error });
       };
       const onClose = (): void => {
-        const left = new Error('the client went away');
+        const left = gone.reason as Error;
         done('left', left);
         controller?.abort(left);
       };
@@ -95,7 +97,7 @@ export class Upstream {
         },
         {
           onRequestStart(started) {
-            if (response.destroyed) started.abort(new Error('the client went away'));
+            if (response.destroyed) started.abort(gone.reason as Error);
             else controller = started;
           },
           onResponseStart(started, code, _headers, message) {
