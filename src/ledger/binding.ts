@@ -78,7 +78,13 @@ export function bindingOf(
   size(limits.request, 'request');
   size(limits.tokensPerRequest, 'request');
   if (aiType !== null) size(ownLimits(limits, aiType)?.request ?? null, 'request', aiType);
-  // Of equals the first: what frees last comes first, a size that never frees comes after windows.
-  const [first] = [...rates, ...candidates].toSorted((a, b) => a.remaining - b.remaining);
+  const [first] = [...rates, ...candidates].toSorted(
+    (a, b) => a.remaining - b.remaining || freesAtMs(b) - freesAtMs(a),
+  );
   return first ?? null;
+}
+
+/** Of rules that let the same pass, what frees last is what must be waited for; a size comes after them. */
+function freesAtMs({ freesAt }: Binding): number {
+  return freesAt === null ? 0 : Date.parse(freesAt);
 }

@@ -28,6 +28,19 @@ describe.each(DATABASES)('request rates on %s', (kind) => {
     expect(next.retryAt).toBe('2025-06-15T12:31:10.500Z');
   });
 
+  it('bind only until then where nothing else does: a day that is used up frees later', async () => {
+    const { app, guard } = await openBudget(kind, {
+      global: { requestsPerMinute: 1, hourly: 'off', daily: 10, request: 10 },
+    });
+    idOf(await guard.reserve(tokens(10)));
+    const next = '2025-06-16T00:00:00.000Z';
+    expect((await guard.check(tokens(1))).retryAt).toBe(next);
+    expect(await app.status()).toMatchObject({
+      largestAdmissible: 0,
+      binding: { window: 'day', unit: 'tokens', remaining: 0, freesAt: next },
+    });
+  });
+
   it('count requests that ended and rows of foreign writers, but no denials', async () => {
     const { app, guard, clock, target } = await openBudget(kind, {
       global: { requestsPerMinute: 3, requestsPerDay: 4, request: 100 },
