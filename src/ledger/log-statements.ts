@@ -1,7 +1,7 @@
 import type { LogEntry, LogPage, LogPageQuery, LogPosition, RequestState } from './port.ts';
 
 /**
- * Reading the log a page at a time. Both databases find a page by the index of `counted_at_ms`, and
+ * Reading the log a page at a time. Both databases find a page by the index of `counted_at_ms`, or that of denials, and
  * read a bounded number of rows for it, however long the log is and however few rows match.
  */
 
@@ -14,7 +14,7 @@ const DENIED = "state = 'denied' AND ";
 /** What the two dialects write differently. */
 export interface LogDialect {
   readonly from: string;
-  /** The columns of `SqlEntry` after `shown_state`. */
+  /** The columns of `SqlEntry` after `is_due`. */
   readonly columns: string;
   /** The row's writer said that it failed. */
   readonly failed: string;
@@ -44,12 +44,14 @@ interface LogPageStatements {
 }
 
 export function logStatements({ from, columns, failed }: LogDialect): LogStatements {
+  const due = "state = 'reserved' AND expires_at <= @now";
   const state = `CASE
-      WHEN state = 'reserved' AND expires_at <= @now THEN 'expired'
+      WHEN ${due} THEN 'expired'
       WHEN state = 'reserved' THEN 'held'
       WHEN state IN ('released', 'expired', 'denied') THEN state
       WHEN ${failed} THEN 'failed' ELSE 'settled' END`;
-  const select = `SELECT id, counted_at_ms, counted_as, ${state} AS shown_state, ${columns} FROM ${from}`;
+  const select = `SELECT id, counted_at_ms, counted_as, ${state} AS shown_state,
+    CASE WHEN ${due} THEN 1 ELSE 0 END AS is_due, ${columns} FROM ${from}`;
   const filter = `(@aiType IS NULL OR counted_as = @aiType)
     AND (@state IS NULL OR ${state} = @state)
     AND (@model IS NULL OR model_used = @model)
@@ -105,6 +107,8 @@ export interface SqlPosition {
 export interface SqlEntry extends SqlPosition {
   counted_as: string | null;
   shown_state: RequestState;
+  /** 1 where it is past its time, and no batch has charged it yet. */
+  is_due: number;
   tokens_in: number;
   tokens_out: number;
   charged: number;
@@ -180,15 +184,21 @@ export function toPage(
   return { entries: rows.map(toEntry), end: full ?? end };
 }
 
+/** What is due counts as it will be charged: in full. */
+function chargeOf(row: SqlEntry): Pick<LogEntry, 'tokensIn' | 'tokensOut' | 'charged'> {
+  const { reserved_tokens: held, reserved_input_tokens: heldInput } = row;
+  return row.is_due === 1
+    ? { tokensIn: heldInput, tokensOut: held - heldInput, charged: held }
+    : { tokensIn: row.tokens_in, tokensOut: row.tokens_out, charged: row.charged };
+}
+
 export function toEntry(row: SqlEntry): LogEntry {
   return {
     id: row.id,
     atMs: row.counted_at_ms,
     aiType: row.counted_as ?? 'unknown',
     state: row.shown_state,
-    tokensIn: row.tokens_in,
-    tokensOut: row.tokens_out,
-    charged: row.charged,
+    ...chargeOf(row),
     reservedTokens: row.reserved_tokens,
     reservedInputTokens: row.reserved_input_tokens,
     requestItems: row.request_items,

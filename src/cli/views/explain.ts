@@ -92,10 +92,6 @@ function aboveText({ aiType, charged }: LogEntry, limits: Limits): string {
 
 function costText(entry: LogEntry): string | null {
   if (entry.state === 'denied' || entry.state === 'held') return null;
-  // A due hold that no guard has charged yet.
-  if (entry.state === 'expired' && entry.endedAtMs === null) {
-    return counted(entry.reservedTokens, 'token');
-  }
   const { charged, tokensIn, tokensOut } = entry;
   return `${counted(charged, 'token')} (${count(tokensIn)} in + ${count(tokensOut)} out)`;
 }

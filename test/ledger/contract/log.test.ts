@@ -90,10 +90,11 @@ describe.each(DATABASES)('the log on %s', (kind) => {
 
   it('shows a hold past its time as expired, before any guard has charged it', async () => {
     const budget = await openBudget(kind, { global: { reservationTtl: 60 } });
-    idOf(await budget.guard.reserve(tokens(30)));
+    idOf(await budget.guard.reserve(tokens(30, 10)));
     expect(states(await read(budget))).toEqual(['held']);
     budget.clock.advance(60_000);
-    expect(states(await read(budget))).toEqual(['expired']);
+    const due = { state: 'expired', charged: 40, tokensIn: 30, tokensOut: 10 };
+    expect(await read(budget)).toMatchObject([due]);
     expect(states(await read(budget, { state: 'held' }))).toEqual([]);
     expect(states(await read(budget, { failed: true }))).toEqual(['expired']);
   });
