@@ -70,7 +70,7 @@ export async function load(
 }
 
 export interface Pairs {
-  /** How long each admission took, in ms. */
+  /** How long each answer to a reserve took, in ms. */
   readonly reserveMs: number[];
   admitted: number;
   settled: number;

@@ -219,7 +219,7 @@ async function limitHeld(name: string, target: DatabaseTarget): Promise<Row> {
   const token = await tokenOf(app);
   const server = await startServe(target);
   const pairs = newPairs();
-  // Who is always admitted makes two of them a reserve, so that more are asked for than may pass.
+  // An admitted reserve is two requests, so 2.4 of them for each that may pass ask for more than that.
   const amount = 2.4 * admissible;
   await load(server.url, CLIENTS, { amount }, reserveAndSettle(token, pairs));
   await server.stop();

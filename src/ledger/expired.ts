@@ -10,7 +10,7 @@ export interface ExpiredRequests extends Readonly<Record<WindowKind, number>> {
 const requestsSince = (start: string): string =>
   `sum(CASE WHEN counted_at_ms < ${start} THEN 0 WHEN request_items > 1 THEN request_items ELSE 1 END)`;
 
-/** Reads the index of expired reservations alone, so that its cost does not grow with the log. */
+/** Reads the index of expired reservations alone: its cost grows with what expired in the month, not with the log. */
 export const EXPIRED: PlainStatement = {
   name: 'expired_requests',
   sql: `SELECT counted_as AS "aiType", ${requestsSince('@month')} AS month, ${requestsSince('@day')} AS day, ${requestsSince('@hour')} AS hour

@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
+import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { ask, OPENAPI, openApi, startApi } from '../support/api.ts';
 import { temporaryCli } from '../support/cli.ts';
 import { openTestLedger } from '../support/ledgers.ts';
 import { startProxy } from '../support/postgres-proxy.ts';
+import { until } from '../support/processes.ts';
 import { openSocket, parseAnswer, rawRequest } from '../support/raw-http.ts';
 
 const RESERVE = '/api/v1/reservations';
@@ -234,10 +236,39 @@ describe('every answer', () => {
     const { head, body } = await rawRequest(api.url, {
       path: RESERVE,
       headers: [`authorization: Bearer ${await token()}`, 'content-type: application/json'],
-      body: 'x'.repeat(2_000_000),
+      body: 'x'.repeat(10_000_000),
     });
     expect(head[0]).toBe('HTTP/1.1 413 Payload Too Large');
     expect(JSON.parse(body.toString())).toMatchObject({ code: 'body_too_large', field: 'body' });
+  });
+
+  it('of a client that went away before its token was checked holds up nothing, nor the end', async () => {
+    const { api, target, token } = await openApi('postgresql');
+    const headers = [
+      ...[`POST ${RESERVE} HTTP/1.1`, 'host: localhost', 'content-type: application/json'],
+      ...[`authorization: Bearer ${await token()}`, 'content-length: 100'],
+    ];
+    const client = new pg.Client({ connectionString: target.url });
+    onTestFinished(() => client.end());
+    await client.connect();
+    await client.query('BEGIN; LOCK TABLE access_tokens');
+    const waits = async (): Promise<boolean> => {
+      const { rows } = await client.query(
+        "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'access_tokens'::regclass",
+      );
+      return rows.length > 0;
+    };
+    const socket = openSocket(api.url);
+    socket.write(`${headers.join('\r\n')}\r\n\r\n{`);
+    await until(waits);
+    socket.destroy();
+    // The server has seen that it went when it answers what came after.
+    await ask(api.url, '/healthz');
+    await client.query('COMMIT');
+    api.child.kill('SIGTERM');
+    const { code, stderr } = await api.done;
+    expect(code).toBe(0);
+    expect(stderr).not.toContain('defect');
   });
 
   it('of a client that went away before its request was whole is no defect', async () => {

@@ -12,9 +12,9 @@ interface Heard {
 }
 
 /** Listens to the server's events. */
-async function listen({ api }: OpenedApi): Promise<Heard> {
+async function listen({ api }: OpenedApi, headers: Record<string, string> = {}): Promise<Heard> {
   const leaving = new AbortController();
-  const response = await fetch(`${api.url}/api/v1/events`, { signal: leaving.signal });
+  const response = await fetch(`${api.url}/api/v1/events`, { signal: leaving.signal, headers });
   expect(response.headers.get('content-type')).toBe('text/event-stream');
   const events: { name: string; data: Record<string, unknown> }[] = [];
   const read = async (): Promise<void> => {
@@ -49,6 +49,24 @@ describe.each(DATABASES)('events on %s', (kind) => {
     first.leave();
     await first.ended;
   });
+
+  it('end for a token that was revoked, also while there is always news', async () => {
+    const opened = await openApi(kind);
+    const read = await opened.token({ name: 'read', scopes: ['read'] });
+    // What comes through a proxy needs a token.
+    const headers = { authorization: `Bearer ${read}`, 'x-forwarded-for': '192.0.2.1' };
+    const { events, ended } = await listen(opened, headers);
+    await until(() => events.length > 0);
+    await opened.app.revokeToken('read', { dryRun: false });
+    let over = false;
+    void ended.then(() => (over = true));
+    const body = { aiType: 'imperium', estimate: { input: 1, output: 0 } };
+    for (let told = events.length; !over; told = events.length) {
+      await opened.ask('/api/v1/reservations', { body });
+      await until(() => over || events.length > told);
+    }
+    expect(events.filter(({ name }) => name === 'heartbeat')).toEqual([]);
+  }, 40_000);
 
   it('a stopping server says so, ends what is open, and exits 0', async () => {
     const opened = await openApi(kind);

@@ -278,6 +278,23 @@ describe.each(DATABASES)('the API on %s', (kind) => {
     expect(after.status).toBe(200);
   });
 
+  it('gives to each who ask at once what they asked for', async () => {
+    await spend('imperium', 100);
+    for (const input of [501, 502]) {
+      await opened.ask('/api/v1/reservations', { body: reserved(input) });
+    }
+    const path = '/api/token-usage/monthly';
+    const [imperium, guardian, one, both] = await Promise.all([
+      opened.ask(`${path}/imperium`),
+      opened.ask(`${path}/guardian`),
+      opened.ask<{ denials: unknown[] }>('/api/v1/denials?limit=1'),
+      opened.ask<{ denials: unknown[] }>('/api/v1/denials?limit=2'),
+    ]);
+    expect(imperium.body).toMatchObject({ ai_type: 'imperium', total_tokens: 100 });
+    expect([guardian.status, guardian.body['code']]).toEqual([404, 'ai_type_not_found']);
+    expect([one.body.denials.length, both.body.denials.length]).toEqual([1, 2]);
+  });
+
   it('says that it lives, is ready, and what it is', async () => {
     expect((await opened.ask('/healthz', { token: null })).body).toEqual({ status: 'ok' });
     expect((await opened.ask('/readyz', { token: null })).body).toMatchObject({ status: 'ready' });

@@ -21,7 +21,10 @@ describe('reads that are shared', () => {
   it('ask once for all who ask in the same turn', async () => {
     const shared = new SharedReads(systemRuntime);
     const { state, read, end } = ledger();
-    const asked = Array.from({ length: 50 }, () => shared.share('status', read));
+    const asked = Array.from({ length: 49 }, () => shared.share('status', read));
+    // Later in the same turn, when the first would have begun.
+    for (let each = 0; each < 10; each += 1) await Promise.resolve();
+    asked.push(shared.share('status', read));
     await turn();
     await turn();
     end();
@@ -38,6 +41,10 @@ describe('reads that are shared', () => {
     expect(state.begun).toBe(1);
     state.value = 1;
     const late = [shared.share('status', read), shared.share('status', read)];
+    await turn();
+    await turn();
+    // One is under way at a time.
+    expect(state.begun).toBe(1);
     end();
     expect(await first).toBe(0);
     await turn();
@@ -53,8 +60,10 @@ describe('reads that are shared', () => {
     const waiting = shared.share('slow', slow.read);
     expect(await shared.share('quick', () => Promise.resolve('a'))).toBe('a');
     expect(await shared.share('quick', () => Promise.resolve('b'))).toBe('b');
+    expect(shared.size).toBe(1);
     slow.end();
     expect(await waiting).toBe(0);
+    expect(shared.size).toBe(0);
   });
 
   it('tell an error to all who asked for it, and try again for the next', async () => {
@@ -63,6 +72,11 @@ describe('reads that are shared', () => {
     const asked = [shared.share('status', fail), shared.share('status', fail)];
     const told = await Promise.allSettled(asked);
     expect(told.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    const broken = (): Promise<never> => {
+      throw new Error('broken');
+    };
+    await expect(shared.share('status', broken)).rejects.toThrow('broken');
     expect(await shared.share('status', () => Promise.resolve(1))).toBe(1);
+    expect(shared.size).toBe(0);
   });
 });

@@ -10,6 +10,7 @@ import { checked, hasBody, readJson, repeated } from './input.ts';
 import type { Answer, Call, Operation, Services } from './operation.ts';
 import { answerOfProblem, Problem, problemOf } from './problem.ts';
 import { OPERATIONS } from './routes/all.ts';
+import { ClientLeft } from '../body.ts';
 import { PAGE_PATHS, pageAnswer } from '../dashboard/files.ts';
 
 /** What the composed application needs. */
@@ -58,9 +59,7 @@ export function createApi(options: ApiOptions): ApiApp {
   app.notFound((context) => refuse(context, unknownPath(context, known)));
   app.onError((error, context) => {
     const problem = problemOf(error);
-    // A client that went away before its request was whole is no defect.
-    if (problem.code === 'internal' && context.env.incoming.errored === null)
-      options.onError(error);
+    if (problem.code === 'internal' && !(error instanceof ClientLeft)) options.onError(error);
     return refuse(context, problem);
   });
   return app;
@@ -81,20 +80,22 @@ async function serve(
     headers: headers === undefined ? {} : checked(headers, headersOf(incoming, headers), 'headers'),
     body: await bodyOf(incoming, body),
   };
-  const answered = (): Promise<Answer> =>
-    operation.answer({
-      ...(given as Input),
-      caller,
-      stillAllowed: () => doorman.stillAdmits(access, incoming),
-      services,
-    });
+  const answerTo = (who: Pick<Call<never, never, never, never>, 'caller' | 'stillAllowed'>) =>
+    operation.answer({ ...(given as Input), ...who, services });
   const answer = await (polled
-    ? services.shared.share(
-        `${operation.id} ${JSON.stringify([given.params, given.query])}`,
-        answered,
-      )
-    : answered());
+    ? services.shared.share(keyOf(operation, given), () => answerTo(NOBODY))
+    : answerTo({ caller, stillAllowed: () => doorman.stillAdmits(access, incoming) }));
   return responseOf(context, answer, { polled, documents: services.documents });
+}
+
+/** What is shared by callers must not depend on who asked first. */
+const NOBODY = { caller: null, stillAllowed: () => Promise.resolve(false) };
+
+function keyOf(
+  { id }: Operation,
+  { params, query }: { readonly params: object; readonly query: object },
+): string {
+  return `${id} ${JSON.stringify([params, query])}`;
 }
 
 async function bodyOf(incoming: IncomingMessage, schema: z.ZodType | undefined): Promise<unknown> {

@@ -7,8 +7,10 @@ import type { StatusReads } from './status-reads.ts';
 
 /** How often the ledger is looked at while anybody listens, in ms. */
 const LOOK_MS = 1_000;
-/** A sign of life at least this often, in ms; tokens are checked anew then. */
+/** A sign of life at least this often, in ms. */
 const HEARTBEAT_MS = 15_000;
+/** How often the tokens of those who listen are checked anew, in ms. */
+const CHECK_MS = 5_000;
 /** How soon a client whose connection ended comes back, in ms. */
 const COME_BACK_MS = 2_000;
 const MOST_CLIENTS = 500;
@@ -39,6 +41,7 @@ export class Events {
   readonly #clients = new Set<Client>();
   #newest: Told | null = null;
   #lastToldMs = 0;
+  #lastCheckedMs = 0;
   #looking = false;
   #closed = false;
 
@@ -102,13 +105,13 @@ export class Events {
 
   /** Tells everybody what is new, or that it lives. */
   async #tell(): Promise<void> {
+    if (this.#runtime.monotonicMs() - this.#lastCheckedMs >= CHECK_MS) await this.#dismiss();
     const before = this.#newest?.id;
     const now = await this.#look();
     if (now.id !== before) {
       this.#broadcast(now.bytes);
     } else if (this.#runtime.monotonicMs() - this.#lastToldMs >= HEARTBEAT_MS) {
       this.#broadcast(event('heartbeat', { time: isoTime(this.#runtime.nowMs()) }));
-      await this.#dismiss();
     }
   }
 
@@ -142,6 +145,7 @@ export class Events {
 
   /** Ends the streams of those whose token is over. */
   async #dismiss(): Promise<void> {
+    this.#lastCheckedMs = this.#runtime.monotonicMs();
     for (const client of [...this.#clients]) {
       if (!(await client.stillAllowed())) this.#end(client);
     }

@@ -87,8 +87,8 @@ export interface OperationSpec<
   /** What is left out where there is none must be optional. */
   readonly body?: Body;
   /**
-   * A read that clients poll, whose answer depends on path and query alone: who ask the same meanwhile share it,
-   * and it has an ETag, over all but the times at which it was asked.
+   * A read that clients poll. Its answer depends on path and query alone, is shared by those who ask the same
+   * meanwhile (it is not told who asks), and has an ETag, over all but the times at which it was asked.
    */
   readonly polled?: boolean;
   /** Successes, by their status. */

@@ -20,6 +20,11 @@ export class SharedReads {
     this.#runtime = runtime;
   }
 
+  /** How many different reads somebody waits for. */
+  get size(): number {
+    return this.#readings.size;
+  }
+
   /** @param key what is asked: whoever asks the same gets the same, an error too */
   share<T>(key: string, read: () => Promise<T>): Promise<T> {
     const known = this.#readings.get(key);
@@ -34,7 +39,8 @@ export class SharedReads {
     // What comes in the same turn is answered together.
     await this.#runtime.yield();
     reading.next = null;
-    const answer = read();
+    // Also where it throws by itself.
+    const answer = (async () => read())();
     const over = answer.then(
       () => this.#forget(key, reading),
       () => this.#forget(key, reading),

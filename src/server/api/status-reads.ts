@@ -9,7 +9,10 @@ export interface Seen {
   readonly limits: Limits;
 }
 
-/** Reads the ledger's status once for all who need it meanwhile, by whatever path they ask. */
+/**
+ * Reads the ledger's status once for all who need it meanwhile, by whatever path they ask. An answer that is
+ * shared itself may so wait for two reads before its own.
+ */
 export class StatusReads {
   readonly #app: App;
   readonly #shared: SharedReads;
