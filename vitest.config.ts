@@ -12,8 +12,8 @@ export default defineConfig({
     ],
     globalSetup: ['test/support/postgres-setup.ts'],
     pool: 'forks',
-    // Most tests wait for processes, servers and disks; vitest would leave one of two cores free.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // Most tests wait for processes, servers and disks: one file more than there are cores.
+    maxWorkers: availableParallelism() + 1,
     reporters: ['default', new CountReporter()],
     testTimeout: 30_000,
     hookTimeout: 60_000,
