@@ -4,7 +4,7 @@
  *   npm run screenshots            into the system's temporary folder
  *   npm run screenshots -- FOLDER
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
@@ -20,7 +20,9 @@ const LOOKS = {
 
 const folder = process.argv[2] ?? join(tmpdir(), 'tokenctl-screenshots');
 mkdirSync(folder, { recursive: true });
-const databases = mkdtempSync(join(tmpdir(), 'tokenctl-states-'));
+// The pictures show where they are.
+const databases = join(folder, 'databases');
+mkdirSync(databases, { recursive: true });
 const browser = await openBrowser();
 try {
   for (const state of STATES) await shoot(browser, state);
