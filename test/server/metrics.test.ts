@@ -37,6 +37,17 @@ async function call(
   expect(status).toBe(200);
 }
 
+/** A request each of `type-0`, which uses 1 token, `type-1`, which uses 2, and so on. */
+async function logTypes({ target }: OpenedApi, many: number): Promise<void> {
+  const time = new Date().toISOString();
+  const rows = Array.from({ length: many }, (_, index) => [`type-${index}`, index + 1, time]);
+  await sql(
+    target,
+    `INSERT INTO token_usage_logs (ai_type, total_tokens, created_at) VALUES ${rows.map(() => '(?, ?, ?)').join(', ')}`,
+    rows.flat(),
+  );
+}
+
 describe.each(DATABASES)('metrics on %s', (kind) => {
   it('show the ledger as status does, and what the process has answered', async () => {
     await untilHourLasts(20_000);
@@ -156,13 +167,7 @@ describe.each(DATABASES)('metrics on %s', (kind) => {
 
   it('show a hundred AI types by name and the rest as one, and lose no token', async () => {
     const opened = await openApi(kind, { aiTypes: { limited: { monthly: 10 } } });
-    const time = new Date().toISOString();
-    const rows = Array.from({ length: 130 }, (_, index) => [`type-${index}`, index + 1]);
-    await sql(
-      opened.target,
-      `INSERT INTO token_usage_logs (ai_type, total_tokens, created_at) VALUES ${rows.map(() => '(?, ?, ?)').join(', ')}`,
-      rows.flatMap(([name, tokens]) => [name, tokens, time]),
-    );
+    await logTypes(opened, 130);
     const month = (await scrape(opened.api.url)).filter(
       ({ name, labels }) => name === 'tokenctl_usage_tokens' && labels['window'] === 'month',
     );
@@ -173,8 +178,22 @@ describe.each(DATABASES)('metrics on %s', (kind) => {
     expect(sum).toBe((130 * 131) / 2);
     // Who has limits and who uses most have their names.
     const names = named.map(({ labels }) => labels['ai_type']);
-    expect(names).toEqual(expect.arrayContaining(['limited', 'type-129', 'other']));
+    expect(names).toEqual(expect.arrayContaining(['limited', 'type-129', '_other']));
     expect(names).not.toContain('type-0');
+  });
+
+  it('keep an AI type called other apart from the rest', async () => {
+    const opened = await openApi(kind, { aiTypes: { other: { monthly: 100 } } });
+    await logTypes(opened, 130);
+    await foreignLog(opened.target, new Date().toISOString(), 30, 'other');
+    const samples = await scrape(opened.api.url);
+    const month = { ai_type: 'other', window: 'month' };
+    expect(valueOf(samples, 'tokenctl_usage_tokens', month)).toBe(30);
+    expect(valueOf(samples, 'tokenctl_usage_ratio', month)).toBe(0.3);
+    const rest = { ai_type: '_other', window: 'month' };
+    // 99 of the 130 have their names, those that use most.
+    expect(valueOf(samples, 'tokenctl_usage_tokens', rest)).toBe((31 * 32) / 2);
+    expect(valueOf(samples, 'tokenctl_usage_ratio', rest)).toBeUndefined();
   });
 
   it('write nothing: a hold past its time shows as used, and stays open', async () => {

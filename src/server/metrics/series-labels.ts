@@ -1,7 +1,7 @@
 /** Names that get series of their own, at most; anybody may log under any name. */
 const MOST = 100;
-/** What the rest is summed up under. */
-const OTHER = 'other';
+/** What the rest is summed up under: no AI type's name begins so. */
+const OTHER = '_other';
 
 /**
  * Which names of one kind, such as AI types or models, metrics show: the first hundred that this process
@@ -15,7 +15,7 @@ export class SeriesLabels {
     return this.#named;
   }
 
-  /** The label of a name: itself, or `other`. */
+  /** The label of a name: itself, or `_other`. */
   of(name: string): string {
     if (this.#named.has(name)) return name;
     if (this.#named.size >= MOST) return OTHER;

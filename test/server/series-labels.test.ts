@@ -1,0 +1,17 @@
+import { describe, expect, it } from 'vitest';
+import { parseAiType } from '../../src/budget/ai-type.ts';
+import { SeriesLabels } from '../../src/server/metrics/series-labels.ts';
+
+const names = (prefix: string, many: number): string[] =>
+  Array.from({ length: many }, (_, index) => `${prefix}-${index}`);
+
+describe('labels of series', () => {
+  it('sum up what comes after the first hundred under a name that no AI type can have', () => {
+    const labels = new SeriesLabels();
+    for (const name of names('early', 100)) expect(labels.of(name)).toBe(name);
+    const rest = labels.of('late');
+    expect(labels.of('later')).toBe(rest);
+    expect(labels.of('early-99')).toBe('early-99');
+    expect(() => parseAiType(rest)).toThrow(/is no AI type/);
+  });
+});
