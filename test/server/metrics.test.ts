@@ -196,6 +196,28 @@ describe.each(DATABASES)('metrics on %s', (kind) => {
     expect(valueOf(samples, 'tokenctl_usage_ratio', rest)).toBeUndefined();
   });
 
+  it('name an AI type of the rest once it has limits, and lose no token', async () => {
+    const opened = await openApi(kind);
+    await logTypes(opened, 130);
+    const month = { ai_type: 'type-9', window: 'month' };
+    expect(valueOf(await scrape(opened.api.url), 'tokenctl_usage_tokens', month)).toBeUndefined();
+    const { status } = await opened.ask('/api/v1/limits', {
+      method: 'PATCH',
+      body: { aiType: 'type-9', set: { monthly: 8 } },
+    });
+    expect(status).toBe(200);
+    const ratio = async () => valueOf(await scrape(opened.api.url), 'tokenctl_usage_ratio', month);
+    await expect.poll(ratio, { timeout: 10_000 }).toBe(1.25);
+    const samples = await scrape(opened.api.url);
+    expect(valueOf(samples, 'tokenctl_limit_tokens', month)).toBe(8);
+    // 29 of the 30 that use least.
+    const rest = { ai_type: '_other', window: 'month' };
+    expect(valueOf(samples, 'tokenctl_usage_tokens', rest)).toBe((30 * 31) / 2 - 10);
+    expect(
+      valueOf(samples, 'tokenctl_requests_total', { ai_type: 'type-9', result: 'denied' }),
+    ).toBe(0);
+  });
+
   it('write nothing: a hold past its time shows as used, and stays open', async () => {
     const opened = await openApi(kind);
     const body = { aiType: 'a', estimate: { input: 5, output: 5 }, ttlSeconds: 1 };

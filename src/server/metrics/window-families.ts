@@ -89,13 +89,14 @@ function countsOf({ snapshot, expired }: Measurements, aiTypes: SeriesLabels) {
   };
   // No AI type has this name.
   scope('global', { scope: 'global' }, globalScopeLimits(limits));
-  // Who has limits, and who uses most, is shown by name.
-  const names = [...Object.keys(limits.aiTypes), ...byUse(rows)];
-  for (const name of names) {
-    const label = aiTypes.of(name);
-    const own = label === name ? ownLimits(limits, name) : null;
+  const aiType = (label: string, own: ScopeLimits | null) =>
     scope(label, { scope: 'ai_type', ai_type: label }, own);
+  // Who has limits, and who uses most, is shown by name.
+  for (const name of Object.keys(limits.aiTypes)) {
+    const label = aiTypes.ofLimited(name);
+    aiType(label, label === name ? ownLimits(limits, name) : null);
   }
+  for (const name of byUse(rows)) aiType(aiTypes.of(name), null);
   for (const row of rows) {
     const name = row.aiType === null ? 'global' : aiTypes.of(row.aiType);
     const found = counts.get(name);
