@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { Verdict } from '../../src/budget/verdict.ts';
 import { ask, OPENAPI, openApi, startApi } from '../support/api.ts';
 import { temporaryCli } from '../support/cli.ts';
 import { openTestLedger } from '../support/ledgers.ts';
@@ -61,6 +62,57 @@ const BODIES: readonly (readonly [body: unknown, field: string, detail: RegExp])
   ],
 ];
 
+const CALLS = 'send { input, output } or { prompt, maxTokens }';
+const ESTIMATES = `${CALLS}; { items } is only for a batch`;
+
+/** Estimates that do not say which form they have, with what is told of them. */
+const FORMS: readonly (readonly [estimate: unknown, detail: string, fix: string | null])[] = [
+  [{}, 'estimate.input: is needed', ESTIMATES],
+  ['a', 'estimate: must be an object, not text', ESTIMATES],
+  [
+    { prompt: 'a', output: 5 },
+    'estimate.prompt: does not go together with estimate.output',
+    ESTIMATES,
+  ],
+  [
+    { input: 5, output: 5, items: [{ input: 1, output: 1 }] },
+    ...(['estimate.items: does not go together with estimate.input', ESTIMATES] as const),
+  ],
+  [{ items: [{}] }, 'estimate.items[0].input: is needed', CALLS],
+  [
+    { items: [{ input: 1, maxTokens: 1 }] },
+    ...([
+      'estimate.items[0].maxTokens: does not go together with estimate.items[0].input',
+      CALLS,
+    ] as const),
+  ],
+  [{ prompt: 5, maxTokens: 5 }, 'estimate.prompt: must be text or an object, not 5', null],
+  [{ prompt: 'a' }, 'estimate.maxTokens: is needed', null],
+  [{ items: 5 }, 'estimate.items: must be a list, not 5', null],
+  [
+    { input: 1, outputs: 2 },
+    'estimate.outputs: is not known here',
+    'did you mean output? it takes input, output, prompt, maxTokens, items',
+  ],
+];
+
+const USAGE =
+  'send { inputTokens, outputTokens } as the provider reports them; { "unknown": true } only where nobody knows: it charges the whole hold';
+
+const SETTLES: readonly (readonly [body: unknown, detail: string, fix: string | null])[] = [
+  ['', 'body: is needed', USAGE],
+  [{}, 'inputTokens: is needed', USAGE],
+  [{ error: 'boom' }, 'inputTokens: is needed', USAGE],
+  [{ unknown: false }, 'unknown: must be true', USAGE],
+  [{ unknown: true, inputTokens: 1 }, 'unknown: does not go together with inputTokens', USAGE],
+  [
+    { unknown: false, inputTokens: 1, outputTokens: 1 },
+    ...(['unknown: does not go together with inputTokens', USAGE] as const),
+  ],
+  [{ inputTokens: 1 }, 'outputTokens: is needed', null],
+  [{ inputTokens: -1, outputTokens: 1 }, 'inputTokens: must be at least 0', null],
+];
+
 const REQUESTS: readonly (readonly [string, string, number, string, string])[] = [
   ['GET', '/nope', 404, 'not_found', 'path'],
   ['GET', '/api/v1/status/', 404, 'not_found', 'path'],
@@ -87,6 +139,29 @@ describe('what is wrong with a request is told by its code and field', () => {
       expect([body, ...told]).toEqual([body, 400, 'invalid_input', field]);
       expect(problem['detail']).toMatch(detail);
     }
+  });
+
+  it('in an estimate that has no form, or parts of two', async () => {
+    const { ask: asGood } = await openApi('sqlite');
+    for (const [estimate, detail, fix] of FORMS) {
+      const { status, body } = await asGood(RESERVE, { body: { ...good, estimate } });
+      const told = [status, body['detail'], body['fix']];
+      expect([estimate, ...told]).toEqual([estimate, 400, detail, fix]);
+    }
+  });
+
+  it('in a settle, which charges nothing', async () => {
+    const { ask: asGood } = await openApi('sqlite');
+    const { body: admitted } = await asGood<Verdict>(RESERVE, { body: good });
+    const settle = `${RESERVE}/${admitted.reservation!.id}/settle`;
+    for (const [sent, detail, fix] of SETTLES) {
+      const headers = { 'content-type': 'application/json' };
+      const { status, body } = await asGood(settle, { body: sent, headers });
+      const told = [status, body['detail'], body['fix']];
+      expect([sent, ...told]).toEqual([sent, 400, detail, fix]);
+    }
+    const settled = await asGood(settle, { body: { inputTokens: 1, outputTokens: 1 } });
+    expect(settled.body['charged']).toBe(2);
   });
 
   it('in a path, method or query', async () => {

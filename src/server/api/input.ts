@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { closest } from '../../budget/closest.ts';
 import { invalidInput } from '../../budget/errors.ts';
 import { readBody } from '../body.ts';
+import { nearest, type Told } from './nearest.ts';
 import { Problem } from './problem.ts';
 import { wordsOf } from './words.ts';
 
@@ -78,35 +79,17 @@ export function repeated(field: string): Error {
 export function checked<T>(schema: z.ZodType<T>, value: unknown, whole: string): T {
   const result = schema.safeParse(value, { error: wordsOf });
   if (result.success) return result.data;
-  throw inputError(nearest(result.error.issues), schema, whole);
+  throw inputError(nearest(result.error.issues, value), schema, whole);
 }
 
-type Issue = z.core.$ZodIssue;
-
-/**
- * What is told of all that is wrong: an unknown field first, as it may be one that is missing, mistyped. Of a
- * value that may have one of several shapes, what is wrong with the one that fits best.
- */
-function nearest(issues: readonly Issue[]): Issue {
-  const told = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
-  if (told === undefined) throw new Error('a value was refused for no reason');
-  if (told.code !== 'invalid_union' || told.errors.length === 0) return told;
-  const [best = []] = told.errors.toSorted((a, b) => weight(a) - weight(b));
-  const deeper = nearest(best);
-  return { ...deeper, path: [...told.path, ...deeper.path] };
-}
-
-/** A shape of which no field is there fits worse than one with a wrong field. */
-function weight(issues: readonly Issue[]): number {
-  return issues.reduce((sum, { code, path }) => {
-    if (code === 'unrecognized_keys') return sum + 3;
-    return sum + (path.length === 0 ? 10 : 2);
-  }, 0);
-}
-
-function inputError(issue: Issue, schema: z.ZodType, whole: string): Error {
+function inputError({ issue, rival, forms }: Told, schema: z.ZodType, whole: string): Error {
   if (issue.code === 'unrecognized_keys') {
     const [key = ''] = issue.keys;
+    if (rival !== null) {
+      const field = fieldName([...issue.path, key], whole);
+      const problem = `does not go together with ${fieldName([...issue.path, rival], whole)}`;
+      return invalidInput(field, problem, forms ?? 'leave one of the two out');
+    }
     const known = keysAt(schema, issue.path);
     const meant = closest(key.replaceAll('_', ''), known);
     return invalidInput(
@@ -115,7 +98,7 @@ function inputError(issue: Issue, schema: z.ZodType, whole: string): Error {
       `${meant === null ? '' : `did you mean ${meant}? `}${known.length === 0 ? 'leave it out' : `it takes ${known.join(', ')}`}`,
     );
   }
-  return invalidInput(fieldName(issue.path, whole), issue.message);
+  return invalidInput(fieldName(issue.path, whole), issue.message, forms ?? undefined);
 }
 
 /** `estimate.items[3].input` */

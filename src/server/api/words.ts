@@ -7,7 +7,7 @@ export function wordsOf(issue: z.core.$ZodRawIssue): string | undefined {
       if (issue.input === undefined) return 'is needed';
       // JSON has numbers that no computer's number holds: 1e999.
       if (issue.input === Infinity || issue.input === -Infinity) return 'is too large a number';
-      return `must be ${TYPES[issue.expected] ?? issue.expected}, not ${described(issue.input)}`;
+      return mustBe([issue.expected], issue.input);
     case 'too_small':
       return `must ${isText(issue) ? 'have' : 'be'} at least ${String(issue.minimum)}${unit(issue, issue.minimum)}`;
     case 'too_big':
@@ -15,10 +15,17 @@ export function wordsOf(issue: z.core.$ZodRawIssue): string | undefined {
     case 'invalid_value':
       return `must be ${issue.values.map((value) => JSON.stringify(value)).join(' or ')}`;
     case 'invalid_union':
-      return 'has none of the forms that it may have';
+      // What is wrong with the form that fits best is told; a schema's own words for it are the fix.
+      return '';
     default:
       return undefined;
   }
+}
+
+/** @param types as zod calls them */
+export function mustBe(types: readonly string[], given: unknown): string {
+  const names = new Set(types.map((type) => TYPES[type] ?? type));
+  return `must be ${[...names].join(' or ')}, not ${described(given)}`;
 }
 
 const TYPES: Readonly<Record<string, string>> = {

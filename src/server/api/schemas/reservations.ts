@@ -27,18 +27,24 @@ const prompted = named(
   }),
 );
 
+const CALL_FORMS = 'send { input, output } or { prompt, maxTokens }';
+
+// xor, not union: of a union with one form that fits but for unknown fields zod tells these alone, without the form.
 const estimateField = z
-  .union([
-    counted,
-    prompted,
-    z.strictObject({
-      items: z
-        .array(z.union([counted, prompted]))
-        .min(1)
-        .max(100_000)
-        .describe('The calls of a batch, 1 to 100,000, as far as the body has room.'),
-    }),
-  ])
+  .xor(
+    [
+      counted,
+      prompted,
+      z.strictObject({
+        items: z
+          .array(z.xor([counted, prompted], CALL_FORMS))
+          .min(1)
+          .max(100_000)
+          .describe('The calls of a batch, 1 to 100,000, as far as the body has room.'),
+      }),
+    ],
+    `${CALL_FORMS}; { items } is only for a batch`,
+  )
   .describe(
     'What the call may cost. Of a batch each item must fit the limit of a request, their sum the windows. Input and output together are 1 to 10^12 tokens.',
   );
@@ -97,16 +103,19 @@ const usageSchema = named(
 
 export const settleSchema = named(
   'SettleRequest',
-  z.union([
-    usageSchema,
-    named(
-      'UnknownUsage',
-      z.strictObject({
-        unknown: z.literal(true).describe('Nobody knows what was charged: the hold is charged.'),
-        error: errorField,
-      }),
-    ),
-  ]),
+  z.xor(
+    [
+      usageSchema,
+      named(
+        'UnknownUsage',
+        z.strictObject({
+          unknown: z.literal(true).describe('Nobody knows what was charged: the hold is charged.'),
+          error: errorField,
+        }),
+      ),
+    ],
+    'send { inputTokens, outputTokens } as the provider reports them; { "unknown": true } only where nobody knows: it charges the whole hold',
+  ),
 );
 
 export const releaseSchema = named(
