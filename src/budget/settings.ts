@@ -37,20 +37,29 @@ export function parseAssignment(text: string, aiType: string | null): SettingCha
   return parseSetting(text.slice(0, equals), text.slice(equals + 1), aiType);
 }
 
-/** Reads a key and its value, as an operator or a file spells them. @throws invalid_input naming the key */
-export function parseSetting(key: string, value: string, aiType: string | null): SettingChange {
-  const known = parseKey(key.trim(), aiType);
-  return { aiType, key: known, value: parseValue(known, value.trim(), aiType) };
+/**
+ * Reads a key and its value, as an operator or a file spells them.
+ * @param under what the key is a field of, for the message
+ * @throws invalid_input naming the key
+ */
+export function parseSetting(
+  key: string,
+  value: string,
+  aiType: string | null,
+  under = '',
+): SettingChange {
+  const known = parseKey(key.trim(), aiType, under);
+  return { aiType, key: known, value: parseValue(known, value.trim(), aiType, under) };
 }
 
 /** The key that an operator named, in any case. @throws invalid_input listing the keys */
-export function parseKey(text: string, aiType: string | null): LimitKey {
+export function parseKey(text: string, aiType: string | null, under = ''): LimitKey {
   const keys: readonly string[] = aiType === null ? Object.keys(LIMIT_KEYS) : AI_TYPE_LIMIT_KEYS;
   const found = keys.find((key) => key.toLowerCase() === text.toLowerCase());
   if (found === undefined) {
     const meant = closest(text, keys);
     throw invalidInput(
-      text,
+      under + text,
       aiType === null ? 'is no limit' : 'is no limit that an AI type can have',
       `${meant === null ? '' : `did you mean ${meant}? `}the keys are: ${keys.join(', ')}`,
     );
@@ -58,29 +67,31 @@ export function parseKey(text: string, aiType: string | null): LimitKey {
   return found as LimitKey;
 }
 
-function parseValue(key: LimitKey, text: string, aiType: string | null): SettingValue {
+function parseValue(key: LimitKey, text: string, aiType: string | null, under = ''): SettingValue {
   const rule: LimitKeyRule = LIMIT_KEYS[key];
+  const field = under + key;
+  const accepted = `it takes ${acceptedValues(rule, aiType)}`;
   if (text.toLowerCase() === 'off') {
     if (aiType !== null) {
       throw invalidInput(
-        key,
+        field,
         'off is for global limits',
         `tokenctl limits unset ${key} --ai-type ${aiType}`,
       );
     }
-    if (!rule.off) throw invalidInput(key, "can't be off");
+    if (!rule.off) throw invalidInput(field, "can't be off", accepted);
     return 'off';
   }
-  const accepted = `it takes ${acceptedValues(rule, aiType)}`;
-  if (text.endsWith('%')) {
-    const percent = parseCount(key, text.slice(0, -1), 0, 100, accepted);
-    if (rule.unit === 'percent') return requireCount(key, percent, 1, 100, accepted);
-    if (rule.share === undefined || aiType !== null) {
-      throw invalidInput(key, `must be an amount of ${rule.unit}, not ${text}`, accepted);
-    }
-    return `${percent}%`;
+  if (!text.endsWith('%')) return parseCount(field, text, minimumOf(rule), rule.max, accepted);
+  if (rule.unit !== 'percent' && (rule.share === undefined || aiType !== null)) {
+    throw invalidInput(field, `must be an amount of ${rule.unit}, not ${text}`, accepted);
   }
-  return parseCount(key, text, minimumOf(rule), rule.max, accepted);
+  if (!/^-?\d[\d_,]*(\.\d+)?\s*%$/.test(text)) {
+    throw invalidInput(field, `must be N%, not "${text}"`, accepted);
+  }
+  const [least, most] = rule.unit === 'percent' ? [1, 100] : [0, 100];
+  const percent = parseCount(field, text.slice(0, -1), least, most, accepted);
+  return rule.unit === 'percent' ? percent : `${percent}%`;
 }
 
 /** What a limit may be set to, global or of an AI type: `a whole number of tokens, N% of enforcedMonthly or off` */

@@ -113,6 +113,37 @@ const SETTLES: readonly (readonly [body: unknown, detail: string, fix: string | 
   [{ inputTokens: -1, outputTokens: 1 }, 'inputTokens: must be at least 0', null],
 ];
 
+const HOURLY =
+  'send a whole number of tokens, N% of enforcedMonthly or off; of an AI type a whole number of tokens';
+
+const LIMITS: readonly (readonly [body: unknown, field: string, problem: string, fix: string])[] = [
+  [{ set: { hourly: null } }, 'set.hourly', 'must be a number or text, not null', HOURLY],
+  [{ set: { hourly: true } }, 'set.hourly', 'must be a number or text, not true', HOURLY],
+  [
+    { set: { hourly: 'x%' } },
+    ...(['set.hourly', 'must be N%, not "x%"'] as const),
+    'it takes a whole number of tokens, N% of enforcedMonthly or off',
+  ],
+  [
+    { set: { warning: '1e1%' } },
+    ...(['set.warning', 'must be N%, not "1e1%"', 'it takes 1 to 100 % or off'] as const),
+  ],
+  [
+    { set: { reservationTtl: 'off' } },
+    ...(['set.reservationTtl', "can't be off", 'it takes a whole number of seconds'] as const),
+  ],
+  [
+    { aiType: 'imperium', set: { hourly: 'lots' } },
+    ...(['set.hourly', 'must be a whole number, not "lots"'] as const),
+    'it takes a whole number of tokens',
+  ],
+  [
+    { aiType: 'imperium', set: { warning: 5 } },
+    ...(['set.warning', 'is no limit that an AI type can have'] as const),
+    'the keys are: monthly, daily, hourly, request',
+  ],
+];
+
 const REQUESTS: readonly (readonly [string, string, number, string, string])[] = [
   ['GET', '/nope', 404, 'not_found', 'path'],
   ['GET', '/api/v1/status/', 404, 'not_found', 'path'],
@@ -162,6 +193,17 @@ describe('what is wrong with a request is told by its code and field', () => {
     }
     const settled = await asGood(settle, { body: { inputTokens: 1, outputTokens: 1 } });
     expect(settled.body['charged']).toBe(2);
+  });
+
+  it('in a limit, by its path and as it was sent', async () => {
+    const { ask: asGood, app } = await openApi('sqlite');
+    const { revision } = await app.limits();
+    for (const [sent, field, problem, fix] of LIMITS) {
+      const { status, body } = await asGood('/api/v1/limits', { method: 'PATCH', body: sent });
+      const told = [status, body['field'], body['detail'], body['fix']];
+      expect([sent, ...told]).toEqual([sent, 400, field, `${field}: ${problem}`, fix]);
+    }
+    expect((await app.limits()).revision).toBe(revision);
   });
 
   it('in a path, method or query', async () => {

@@ -203,7 +203,7 @@ describe.each(DATABASES)('the API on %s', (kind) => {
     const own = await change({ aiType: 'guardian', set: { hourly: 50 }, unset: ['monthly'] });
     expect(own.body).toMatchObject({ changed: true });
     const wrong = await change({ set: { hourly: 'many' } });
-    expect([wrong.status, wrong.body['field']]).toEqual([400, 'hourly']);
+    expect([wrong.status, wrong.body['field']]).toEqual([400, 'set.hourly']);
 
     const { body: history } = await opened.ask('/api/v1/limits/history', { token: null });
     expect((history['revisions'] as object[])[0]).toMatchObject({

@@ -41,7 +41,7 @@ const changeLimits = operation({
       throw invalidInput('unset', `${both} is set too`, 'name it in one of the two');
     }
     const set_ = Object.entries(set).flatMap(([key, value]) =>
-      value === undefined ? [] : [parseSetting(key, String(value), aiType)],
+      value === undefined ? [] : [parseSetting(key, String(value), aiType, 'set.')],
     );
     const changes = [...set_, ...unset.map((key) => ({ aiType, key, value: null }))];
     if (changes.length === 0) {

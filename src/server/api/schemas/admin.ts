@@ -12,13 +12,14 @@ export const MOST_ID = 2_147_483_647;
 const revisionField = wholeField(0, MOST_ID);
 
 const values = Object.fromEntries(
-  Object.entries(LIMIT_KEYS as Record<LimitKey, LimitKeyRule>).map(([key, rule]) => [
-    key,
-    z
-      .union([wholeField(0, rule.max), z.string().min(1).max(40)])
-      .optional()
-      .describe(`${rule.about}: ${acceptedValues(rule)}. Of an AI type ${ofAiType(key, rule)}.`),
-  ]),
+  Object.entries(LIMIT_KEYS as Record<LimitKey, LimitKeyRule>).map(([key, rule]) => {
+    const amount = z.union(
+      [wholeField(0, rule.max), z.string().min(1).max(40)],
+      `send ${acceptedValues(rule)}; of an AI type ${ofAiType(key, rule)}`,
+    );
+    const about = `${rule.about}: ${acceptedValues(rule)}. Of an AI type ${ofAiType(key, rule)}.`;
+    return [key, amount.optional().describe(about)];
+  }),
 );
 
 function ofAiType(key: string, rule: LimitKeyRule): string {
