@@ -238,6 +238,34 @@ describe.each(DATABASES)('the API on %s', (kind) => {
     expect([two.status, two.body['field']]).toEqual([400, 'toTokens']);
   });
 
+  it('resets nothing where an AI type is named of which nothing is known', async () => {
+    await spend('imperium', 100);
+    await foreignLog(opened.target, '2025-03-01T00:00:00Z', 15, 'retired');
+    const reset = (aiTypes: readonly string[], dryRun: boolean) =>
+      opened.ask('/api/v1/resets', { body: { aiTypes, reason: 'a test', dryRun } });
+    for (const dryRun of [true, false]) {
+      for (const [name, fix] of [
+        ['imperum', 'did you mean imperium?'],
+        ['gaurdian', 'did you mean guardian?'],
+        ['constructor', '/api/v1/status has those that are in use'],
+      ] as const) {
+        expect(await reset(['imperium', name], dryRun)).toMatchObject({
+          status: 404,
+          body: {
+            ...{ code: 'ai_type_not_found', field: 'aiTypes', fix },
+            detail: `aiTypes: nothing is known of ${name}`,
+          },
+        });
+      }
+      for (const name of ['guardian', 'Retired']) {
+        expect(await reset([name], dryRun)).toMatchObject({
+          ...{ status: 200, body: { id: null, dryRun, changes: [] } },
+        });
+      }
+    }
+    expect((await opened.app.status()).windows[0]).toMatchObject({ used: 100 });
+  });
+
   it('cares for alerts', async () => {
     await opened.app.ledger.write(addAlert);
     const { body: list } = await opened.ask('/api/v1/alerts', { token: null });

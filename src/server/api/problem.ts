@@ -29,7 +29,7 @@ const PROBLEMS: Readonly<Record<ProblemCode, readonly [status: number, title: st
   unauthorized: [401, 'A token is needed'],
   forbidden: [403, 'The caller may not do this'],
   not_found: [404, 'There is no such path'],
-  ai_type_not_found: [404, 'The AI type has no usage this month'],
+  ai_type_not_found: [404, 'There is no such AI type'],
   reservation_not_found: [404, 'There is no such reservation'],
   request_not_found: [404, 'There is no such request'],
   reset_not_found: [404, 'There is no such reset'],

@@ -1,7 +1,10 @@
 import { parseAiType } from '../../../budget/ai-type.ts';
+import { closest } from '../../../budget/closest.ts';
 import { invalidInput, TokenctlError } from '../../../budget/errors.ts';
+import { hadRequests } from '../../../ledger/known-ai-type.ts';
 import { actorOf } from '../actor.ts';
-import { ok, operation } from '../operation.ts';
+import { ok, operation, type Services } from '../operation.ts';
+import { Problem } from '../problem.ts';
 import { MOST_ID, resetParams, resetSchema, undoSchema } from '../schemas/admin.ts';
 
 /** Resets: the adjustments by which operators lower usage, and take that back. */
@@ -28,15 +31,19 @@ const reset = operation({
       schema: { document: 'reset' },
     },
   },
-  answer: async ({ body, caller, services: { app } }) => {
+  problems: {
+    404: 'Nothing is known of an AI type that was named: it is mistyped. Nothing is reset.',
+  },
+  answer: async ({ body, caller, services }) => {
     const { window, toTokens, reason, dryRun } = body;
     // To the ledger no name is everybody; who calls over HTTP says that by leaving them out.
     const aiTypes = [...new Set(body.aiTypes?.map((name) => parseAiType(name, 'aiTypes')))];
     if (toTokens > 0 && aiTypes.length !== 1) {
       throw invalidInput('toTokens', 'is for exactly one AI type', 'name it in aiTypes');
     }
+    await requireKnown(services, aiTypes);
     const request = { aiTypes, window, toTokens, actor: actorOf(caller), reason, dryRun };
-    const { id, changes } = await app.reset(request);
+    const { id, changes } = await services.app.reset(request);
     return ok({ id, dryRun, changes });
   },
 });
@@ -60,3 +67,19 @@ const undoReset = operation({
 });
 
 export const RESETS = [listResets, reset, undoReset];
+
+/** Of an AI type that has limits or had a request there may be nothing to lower. @throws ai_type_not_found */
+async function requireKnown({ app, reads }: Services, aiTypes: readonly string[]): Promise<void> {
+  if (aiTypes.length === 0) return;
+  const { report, limits } = await reads.read();
+  const known = [...report.aiTypes.map(({ aiType }) => aiType), ...Object.keys(limits.aiTypes)];
+  for (const aiType of aiTypes) {
+    if (known.includes(aiType)) continue;
+    if (await app.ledger.read((ops) => hadRequests(ops, aiType))) continue;
+    const meant = closest(aiType, known);
+    throw new Problem('ai_type_not_found', `aiTypes: nothing is known of ${aiType}`, {
+      field: 'aiTypes',
+      fix: meant === null ? '/api/v1/status has those that are in use' : `did you mean ${meant}?`,
+    });
+  }
+}
