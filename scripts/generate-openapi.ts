@@ -93,6 +93,12 @@ const PROBLEM: Node = {
       type: ['string', 'null'],
       description: 'The next thing to do; null where there is none to name.',
     },
+    fixes: {
+      type: 'array',
+      items: { type: 'string' },
+      description:
+        'Of a denial: what would let the request pass, each once; where it can never pass all of it is needed.',
+    },
     requestId: { type: 'string', description: 'The request, as in x-request-id.' },
   },
   required: ['type', 'title', 'status', 'code', 'detail', 'field', 'fix', 'requestId'],

@@ -13,6 +13,16 @@ export interface Denial {
 /** How soon a ledger that did not answer may be asked again, in seconds. */
 const LEDGER_RETRY_S = 2;
 
+/**
+ * What would let a request pass, each once: where waiting does not help what mends that, as all of it is needed;
+ * else what mends any of the rest.
+ */
+export function fixesOf(reasons: Verdict['reasons']): string[] {
+  const never = reasons.filter(({ canEverPass }) => !canEverPass);
+  const told = never.length === 0 ? reasons : never;
+  return [...new Set(told.flatMap(({ fix }) => fix ?? []))];
+}
+
 export function denialOf({ reasons, retryAt }: Verdict, nowMs: number): Denial {
   const message = `denied by tokenctl: ${reasons.map((reason) => reason.message).join('; ')}`;
   const undecided = reasons.some(

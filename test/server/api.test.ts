@@ -15,6 +15,11 @@ interface Verdict {
   readonly reservation: { readonly id: string } | null;
 }
 
+interface Told {
+  readonly fix: string;
+  readonly fixes: readonly string[];
+}
+
 describe.each(DATABASES)('the API on %s', (kind) => {
   let opened: OpenedApi;
   beforeEach(async () => {
@@ -215,6 +220,24 @@ describe.each(DATABASES)('the API on %s', (kind) => {
     expect(await rollback({ revision: 99 })).toMatchObject({
       ...{ status: 400, body: { field: 'revision' } },
     });
+  });
+
+  it('tells each command that a denial needs', async () => {
+    const { body } = await opened.ask('/api/v1/reservations', { body: reserved(740) });
+    const { fix, fixes, reasons } = body as unknown as Told & { reasons: Told[] };
+    expect(fixes.length).toBeGreaterThan(1);
+    expect(fixes).toEqual([...new Set(reasons.map((reason) => reason.fix))]);
+    expect(fixes[0]).toBe(fix);
+    const denied = () => opened.ask<{ denials: Told[] }>('/api/v1/denials', { token: null });
+    await expect.poll(async () => (await denied()).body.denials[0]?.fixes).toEqual(fixes);
+    const set: Record<string, number> = {};
+    for (const [, key = '', value] of fixes.join(' ').matchAll(/limits set (\w+)=(\d+)/g)) {
+      set[key] = Number(value);
+    }
+    expect(Object.keys(set)).toHaveLength(fixes.length);
+    await opened.ask('/api/v1/limits', { method: 'PATCH', body: { set } });
+    const passed = await opened.ask('/api/v1/reservations', { body: reserved(740) });
+    expect(passed.status).toBe(201);
   });
 
   it('resets usage: dry, once, and takes it back', async () => {

@@ -54,7 +54,7 @@ describe('tokenctl serve', () => {
     const { body: checked } = await ask(api.url, '/api/v1/check', { body: TOO_MUCH });
     expect(checked).toMatchObject({ reasons: [{ fix: paced }] });
     const { body: denials } = await ask(api.url, '/api/v1/denials');
-    expect(denials).toMatchObject({ denials: [{ fix: paced }] });
+    expect(denials).toMatchObject({ denials: [{ fix: paced, fixes: [paced] }] });
     const missing = await ask<Problem>(api.url, '/api/v1/resets/9/undo', { method: 'POST', token });
     expect(missing.body.fix).toBe(`${begin} reset --list`);
     expect(await firstEvent(api.url)).toMatchObject({ findings: [{ fix: paced }] });

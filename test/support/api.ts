@@ -164,11 +164,9 @@ function problemsBy(reference: string, body: unknown, mayBeVerdict = false): str
   if (!denial) {
     return validate(body) ? '' : ajv.errorsText(validate.errors, { separator: '\n' });
   }
-  const { type, title, status, code, detail, field, fix, requestId, ...verdict } = body as Record<
-    string,
-    unknown
-  >;
-  const plain = { type, title, status, code, detail, field, fix, requestId };
+  const { type, title, status, code, detail, field, fix, fixes, requestId, ...verdict } =
+    body as Record<string, unknown>;
+  const plain = { type, title, status, code, detail, field, fix, fixes, requestId };
   return problemsBy(reference, plain) + problemsBy('#/components/schemas/Verdict', verdict);
 }
 

@@ -1,7 +1,7 @@
 import { TokenctlError, type ErrorCode } from '../../budget/errors.ts';
 import { jsonWith, type Suggest } from '../../budget/suggest.ts';
 import type { ReasonCode, Verdict } from '../../budget/verdict.ts';
-import { denialOf } from '../denial.ts';
+import { denialOf, fixesOf } from '../denial.ts';
 import type { OwnAnswer } from '../listener.ts';
 
 /** Every error that the API answers: `application/problem+json` (RFC 9457) with a code of the catalogue. */
@@ -149,7 +149,7 @@ export function answerOfProblem(
   const body = jsonWith(suggest, {
     ...{ type: `urn:tokenctl:problem:${code}`, title: PROBLEMS[code][1], status, code, detail },
     ...{ field, fix, requestId },
-    ...verdict,
+    ...(verdict === undefined ? {} : { ...verdict, fixes: fixesOf(verdict.reasons) }),
   });
   return {
     status,

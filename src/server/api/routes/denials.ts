@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { isoTime } from '../../../budget/windows.ts';
 import type { LogEntry } from '../../../ledger/port.ts';
 import { verdictOf } from '../../../ledger/request-document.ts';
+import { fixesOf } from '../../denial.ts';
 import { timeField } from '../fields.ts';
 import { named, ok, operation } from '../operation.ts';
 
@@ -38,6 +39,9 @@ const denialSchema = z.object({
     .string()
     .nullable()
     .describe('The command that would change it; null where there is none.'),
+  fixes: z
+    .array(z.string())
+    .describe('Each of the commands, where several are needed; empty where there is none.'),
 });
 
 const denials = operation({
@@ -88,5 +92,6 @@ function denialOf(entry: LogEntry): z.output<typeof denialSchema> {
     canEverPass: verdict === null ? null : reasons.every(({ canEverPass }) => canEverPass),
     retryAt: verdict?.retryAt ?? null,
     fix: reasons.find(({ fix }) => typeof fix === 'string')?.fix ?? null,
+    fixes: fixesOf(reasons),
   };
 }

@@ -23,7 +23,7 @@ export interface Denial {
   readonly explanation: readonly string[];
   readonly canEverPass: boolean | null;
   readonly retryAt: string | null;
-  readonly fix: string | null;
+  readonly fixes: readonly string[];
 }
 
 const MOST_DENIALS = 6;
@@ -58,7 +58,7 @@ function denialEntry(group: readonly Denial[]): HTMLElement {
   if (newest === undefined) return h('li');
   const times = group.reduce((sum, each) => sum + each.count, 0);
   const oldest = group.at(-1) ?? newest;
-  const { aiType, model, requestedTokens, explanation, canEverPass, retryAt, fix } = newest;
+  const { aiType, model, requestedTokens, explanation, canEverPass, retryAt, fixes } = newest;
   const asked = requestedTokens === null ? '' : ` asked for ${counted(requestedTokens, 'token')}`;
   return h(
     'li',
@@ -77,7 +77,7 @@ function denialEntry(group: readonly Denial[]): HTMLElement {
       : retryAt === null
         ? null
         : h('p', { class: 'muted' }, 'It may pass from ', timeElement(retryAt), ' on.'),
-    ...(fix === null ? [] : fixLines(fix)),
+    ...fixes.flatMap(fixLines),
   );
 }
 
