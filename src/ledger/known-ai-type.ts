@@ -1,11 +1,11 @@
 import type { Operations, PlainStatement } from './port.ts';
 import { step, type Step } from './steps.ts';
 
-/** The months outlive the log, which can be pruned; on PostgreSQL the log is ahead of them until the next fold. */
+/** Counts outlive the log, which can be pruned, and is long; on PostgreSQL deltas are ahead of them until the next fold. */
 const SQL = {
   name: 'known_ai_type',
-  sql: `SELECT 1 AS found FROM token_usage WHERE ai_type = @aiType
-    UNION ALL SELECT 1 AS found FROM token_usage_logs WHERE ai_type = @aiType LIMIT 1`,
+  sql: `SELECT 1 AS found FROM usage_windows WHERE scope_kind = 'ai_type' AND scope_name = @aiType
+    UNION ALL SELECT 1 AS found FROM usage_deltas WHERE scope_kind = 'ai_type' AND scope_name = @aiType LIMIT 1`,
 } satisfies PlainStatement;
 
 /** Whether an AI type ever had a request, in any month. */

@@ -21,7 +21,7 @@ const EMPTY: readonly (readonly [string, string, object | string, field: string]
   ['PATCH', '/api/v1/limits', {}, 'set'],
   ['PATCH', '/api/v1/limits', { set: {}, unset: [] }, 'set'],
   ['PATCH', '/api/v1/limits', { set: { hourly: '' } }, 'set.hourly'],
-  ['PATCH', '/api/v1/limits', { set: { hourly: ' ' } }, 'hourly'],
+  ['PATCH', '/api/v1/limits', { set: { hourly: ' ' } }, 'set.hourly'],
   ['PATCH', '/api/v1/limits', { set: { hourly: null } }, 'set.hourly'],
   ['PATCH', '/api/v1/limits', { aiType: '', unset: ['hourly'] }, 'aiType'],
   ['PATCH', '/api/v1/limits', { unset: [''] }, 'unset[0]'],

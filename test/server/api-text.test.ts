@@ -22,7 +22,7 @@ const withText = (bad: string): readonly (readonly [string, string, object, stri
   ['POST', '/api/v1/resets', { reason: 'x', aiTypes: [bad] }, 'aiTypes[0]'],
   ['POST', '/api/v1/resets/1/undo', { reason: bad }, 'reason'],
   ['PATCH', '/api/v1/limits', { set: { hourly: 1 }, reason: bad }, 'reason'],
-  ['PATCH', '/api/v1/limits', { set: { hourly: bad } }, 'hourly'],
+  ['PATCH', '/api/v1/limits', { set: { hourly: bad } }, 'set.hourly'],
   ['PATCH', '/api/v1/limits', { set: { [bad]: 1 } }, 'set.a?b'],
   ['POST', '/api/v1/limits/rollback', { revision: 1, reason: bad }, 'reason'],
   ['PUT', '/api/v1/alerts/silence', { seconds: 60, reason: bad }, 'reason'],

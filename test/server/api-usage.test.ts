@@ -115,6 +115,7 @@ describe.each(DATABASES)('usage and denials by HTTP on %s', (kind) => {
       ...{ count: 1, codes: ['request_too_large'], canEverPass: false, retryAt: null },
       explanation: ['a request of 800 tokens can never pass: the limit of a request is 500'],
       fix: `tokenctl --database ${opened.target.location} limits set request=800`,
+      fixes: [`tokenctl --database ${opened.target.location} limits set request=800`],
     });
     expect(
       (await opened.ask<{ denials: object[] }>(`${DENIALS}?limit=1`)).body.denials,
