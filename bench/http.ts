@@ -76,8 +76,8 @@ async function measured(name: string, target: DatabaseTarget, folder: string): P
   const at = (what: string): string => `${name}, ${what}`;
   try {
     return [
-      ...(await spending(at, server, bare, token, folder)),
       ...(await reading(at, server)),
+      ...(await spending(at, server, bare, token, folder)),
       ...(await listening(at, target)),
     ];
   } finally {
